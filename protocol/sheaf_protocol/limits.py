@@ -1,0 +1,71 @@
+"""Every limit and constant of the protocol in one table (spec 03, section 6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_INT: Final = 2**53 - 1
+"""Largest integer on the wire: the largest that a JavaScript number holds exactly."""
+
+MAX_DEPTH: Final = 8
+"""Levels of nesting; the deepest record of chapter 10 (a match proposal) uses six."""
+
+MAX_ITEMS: Final = 1_024
+"""Items of one array. A close list of more demands is split over several pools."""
+
+MAX_KEYS: Final = 256
+"""Keys of one map."""
+
+MAX_TEXT: Final = 16_384
+"""Bytes of one text."""
+
+MAX_HEADER: Final = 1_024
+"""Bytes of a header; sixteen refs make 840."""
+
+MAX_PAYLOAD: Final = 65_536
+"""Bytes of a payload, salt included. Larger content is a blob."""
+
+SALT_BYTES: Final = 16
+"""Random bytes before each body, so that the hash of an erased body cannot be guessed at."""
+
+MAX_REFS: Final = 16
+"""Entries that one header may name."""
+
+MAX_KEY_OP: Final = 4_096
+"""Bytes of one key-log operation with its signatures."""
+
+MAX_KEY_LOG: Final = 1_024
+"""Operations of one key log: sixty years of a 30-day prekey."""
+
+MAX_CERTIFICATE: Final = 524_288
+"""Bytes of a federation certificate: a thousand members with names and signatures."""
+
+MAX_MEMBERS: Final = 1_024
+"""Members of one federation."""
+
+MAX_CLOCK_AHEAD_MS: Final = 300_000
+"""Five minutes: an entry further in the future is asked for again later."""
+
+MAX_FRAME: Final = 1_048_576
+"""Bytes of one link frame."""
+
+MAX_BATCH_ENTRIES: Final = 256
+"""Entries of one batch on a link."""
+
+MAX_BATCH_BYTES: Final = 262_144
+"""Payload, header and signature bytes of one batch, unless a single entry is larger."""
+
+CREDIT_BYTES: Final = 2_097_152
+"""Bytes a peer may send before more credit is granted: eight full batches."""
+
+HANDSHAKE_MS: Final = 10_000
+"""Time from the first byte to an authenticated link."""
+
+MAX_HANDSHAKE: Final = 65_536
+"""Bytes of one handshake message; it carries the sender's key log."""
+
+WRITER_LIFETIME_MS: Final = 90 * 86_400_000
+"""How long a writer key is delegated."""
+
+PREKEY_LIFETIME_MS: Final = 30 * 86_400_000
+"""How long a sealing key is offered to senders."""

@@ -1,0 +1,150 @@
+"""The append rule of a writer's log, and the proof that a writer forked it (spec chapter 05)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+import msgspec
+
+from sheaf_protocol.codec import decode
+from sheaf_protocol.digest import ZERO, Digest, EntryId, LogId, digest, short
+from sheaf_protocol.envelope import Envelope, Header, open_header, verify_signature
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from sheaf_protocol.identity import KeyLog
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """The last entry of a log that a node holds."""
+
+    seq: int
+    id: EntryId
+    time_ms: int
+
+
+EMPTY = Head(seq=0, id=EntryId(ZERO), time_ms=0)
+"""The head of a log of which nothing is held."""
+
+
+class Place(enum.Enum):
+    """Where an entry stands against the head that a node holds."""
+
+    NEXT = "next"
+    PAST = "past"
+    """At or below the head: known already, or the other side of a fork."""
+    GAP = "gap"
+    BAD_PREV = "bad_prev"
+    """The next number on another predecessor: somewhere below, the log was forked."""
+    BAD_TIME = "bad_time"
+
+
+def place(head: Head, header: Header) -> Place:
+    """Return where a header stands against the head (LOG-2 to LOG-5)."""
+    if header.seq <= head.seq:
+        return Place.PAST
+    if header.seq > head.seq + 1:
+        return Place.GAP
+    if header.prev != head.id:
+        return Place.BAD_PREV
+    # LOG-5: time does not run backwards inside a log, which stops back-dating behind own entries.
+    return Place.NEXT if header.time_ms >= head.time_ms else Place.BAD_TIME
+
+
+def require_next(head: Head, header: Header) -> None:
+    """Return if the header continues the log at the head, else raise.
+
+    Raises RemoteProtocolError: `log.past` (known, or the other side of a fork: compare ids),
+    `log.gap` (not yet), `log.bad_prev` (search back for the fork), `log.bad_time`.
+    """
+    detail = f"expected seq {head.seq + 1} after {short(head.id)}, got seq {header.seq}"
+    match place(head, header):
+        case Place.NEXT:
+            return
+        case Place.PAST:
+            raise RemoteProtocolError("log.past", detail)
+        case Place.GAP:
+            raise RemoteProtocolError("log.gap", detail, Fault.NOT_YET)
+        case Place.BAD_PREV:
+            raise RemoteProtocolError("log.bad_prev", detail)
+        case Place.BAD_TIME:
+            detail = f"expected time_ms >= {head.time_ms}, got {header.time_ms}"
+            raise RemoteProtocolError("log.bad_time", detail)
+        case _ as never:
+            assert_never(never)
+
+
+def require_writer(keys: KeyLog, header: Header) -> None:
+    """Return if the key log lets this writer sign this entry, else raise.
+
+    Judged on bytes alone: the entry's own time against the delegation, its place against the cut.
+    Raises `key.unknown` (not yet: the delegation may still arrive), `key.expired`, `key.closed`.
+    """
+    writer = keys.writers.get(header.wid)
+    if writer is None:
+        raise unknown_writer(header)
+    if header.time_ms > writer.expires_ms:
+        raise RemoteProtocolError("key.expired", f"writer {short(header.wid)} had expired")
+    if writer.cut is not None and header.seq > writer.cut.seq:
+        detail = f"writer {short(header.wid)} was closed at {writer.cut.seq}, got {header.seq}"
+        raise RemoteProtocolError("key.closed", detail)
+
+
+def unknown_writer(header: Header) -> RemoteProtocolError:
+    """Return the refusal of an entry whose writer no key log delegates so far."""
+    detail = f"expected a delegation of writer {short(header.wid)}"
+    return RemoteProtocolError("key.unknown", detail, Fault.NOT_YET)
+
+
+class ForkProof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Two entries signed for one place of one log. Whoever holds it needs nothing else."""
+
+    first: Envelope
+    second: Envelope
+
+    @property
+    def id(self) -> Digest:
+        """The proof's id: over the entries, since a key's owner can sign one header many times."""
+        return digest("fork-proof", self.first.id, self.second.id)
+
+
+def make_fork_proof(one: Envelope, other: Envelope) -> ForkProof:
+    """Return the proof over two envelopes, payloads left out, in the order of their ids.
+
+    Raises RemoteProtocolError `fork.*` where the two prove nothing.
+    """
+    first, second = sorted((one, other), key=lambda envelope: envelope.id)
+    proof = ForkProof(_bare(first), _bare(second))
+    verify_fork_proof(proof)
+    return proof
+
+
+def verify_fork_proof(proof: ForkProof) -> Header:
+    """Return the first header of a valid proof; raise RemoteProtocolError `fork.*` otherwise."""
+    if proof.first.payload or proof.second.payload:
+        raise RemoteProtocolError("fork.payload", "expected headers and signatures only")
+    first, second = open_header(proof.first), open_header(proof.second)
+    if (first.log, first.seq) != (second.log, second.seq):
+        raise RemoteProtocolError("fork.other_place", "expected one place of one log")
+    if not proof.first.id < proof.second.id:
+        raise RemoteProtocolError("fork.same_entry", "expected two entries in the order of ids")
+    verify_signature(proof.first, first)
+    verify_signature(proof.second, second)
+    return first
+
+
+def decode_fork_proof(data: bytes) -> ForkProof:
+    """Return the proof of received bytes, not yet verified."""
+    return decode(data, ForkProof)
+
+
+def fork_leaf(log: LogId, seq: int) -> Digest:
+    """Return the digest that stands for a forked log in every replica, whichever branch it saw."""
+    return digest("fork", log, seq.to_bytes(8, "big"))
+
+
+def _bare(envelope: Envelope) -> Envelope:
+    return Envelope(envelope.header, envelope.signature, b"")

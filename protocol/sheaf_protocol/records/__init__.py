@@ -1,0 +1,89 @@
+"""The typed bodies of entries (spec chapter 10): one file per subject, one registry."""
+
+from sheaf_protocol.records.capacity import Capacity, Tariff, TravelTable
+from sheaf_protocol.records.demand import Demand, Withdrawal
+from sheaf_protocol.records.hold import (
+    HoldConfirm,
+    HoldConfirmed,
+    HoldExpired,
+    HoldGrant,
+    HoldRefuse,
+    HoldRelease,
+    HoldRequest,
+    HoldRevoke,
+)
+from sheaf_protocol.records.match import (
+    Baseline,
+    MatchAccept,
+    MatchProposal,
+    PlannedTrip,
+    Share,
+    ShipmentBooking,
+)
+from sheaf_protocol.records.offer import Offer, OfferWithdrawal, Tier
+from sheaf_protocol.records.order import DropLine, Order, OrderResponse
+from sheaf_protocol.records.pool import (
+    Allocation,
+    Award,
+    AwardLine,
+    LogCut,
+    PoolClose,
+    PoolLapse,
+    PoolOpen,
+    TierBound,
+)
+from sheaf_protocol.records.registry import KINDS, PRIVATE, Record, decode_record, kind_of
+from sheaf_protocol.records.transport import TransportRequest, Visit
+from sheaf_protocol.records.values import Item, Place, Price, Vector, Window, line_amount
+from sheaf_protocol.records.verdict import OK, Verdict
+
+__all__ = [
+    "KINDS",
+    "OK",
+    "PRIVATE",
+    "Allocation",
+    "Award",
+    "AwardLine",
+    "Baseline",
+    "Capacity",
+    "Demand",
+    "DropLine",
+    "HoldConfirm",
+    "HoldConfirmed",
+    "HoldExpired",
+    "HoldGrant",
+    "HoldRefuse",
+    "HoldRelease",
+    "HoldRequest",
+    "HoldRevoke",
+    "Item",
+    "LogCut",
+    "MatchAccept",
+    "MatchProposal",
+    "Offer",
+    "OfferWithdrawal",
+    "Order",
+    "OrderResponse",
+    "Place",
+    "PlannedTrip",
+    "PoolClose",
+    "PoolLapse",
+    "PoolOpen",
+    "Price",
+    "Record",
+    "Share",
+    "ShipmentBooking",
+    "Tariff",
+    "Tier",
+    "TierBound",
+    "TransportRequest",
+    "TravelTable",
+    "Vector",
+    "Verdict",
+    "Visit",
+    "Window",
+    "Withdrawal",
+    "decode_record",
+    "kind_of",
+    "line_amount",
+]

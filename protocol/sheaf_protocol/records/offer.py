@@ -1,0 +1,60 @@
+"""A supplier's binding prices by volume (spec 10, section 4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from sheaf_protocol.records.demand import Zone
+from sheaf_protocol.records.values import Amount, Code, EntryRef, Item, Price, Quantity, TimeMs
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """From a total quantity on, every unit costs `amount` for the offer's base."""
+
+    amount: Amount
+    from_quantity: Quantity
+
+
+class Carriage(msgspec.Struct, frozen=True, kw_only=True):
+    """Carriage to a zone: `amount` for the offer's base, part of the landed price."""
+
+    amount: Amount
+    zone: Zone
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """A standing offer for an item, binding until `valid_until_ms`.
+
+    Tiers ascend by quantity and fall in price; under `all_units` the tier reached by the pool's
+    total prices every unit. `max_quantity` is what the supplier can deliver.
+    """
+
+    base: Annotated[int, Meta(ge=1, le=10**9)]
+    carriage: Annotated[list[Carriage], Meta(max_length=256)] | UnsetType = UNSET
+    currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
+    item: Item
+    lead_days: Annotated[int, Meta(ge=0, le=3_650)] | UnsetType = UNSET
+    max_quantity: Quantity | UnsetType = UNSET
+    ref: Code
+    tier_basis: Literal["all_units"]
+    tiers: Annotated[list[Tier], Meta(min_length=1, max_length=64)]
+    unit_weight_g: Annotated[int, Meta(ge=0, le=10**9)] | UnsetType = UNSET
+    valid_until_ms: TimeMs
+
+    def __post_init__(self) -> None:
+        for lower, higher in zip(self.tiers, self.tiers[1:], strict=False):
+            if lower.from_quantity >= higher.from_quantity or lower.amount <= higher.amount:
+                raise ValueError("expected tiers ascending by quantity and falling in price")
+
+    def price(self, tier: int) -> Price:
+        """Return the price of a tier by its index."""
+        return Price(amount=self.tiers[tier].amount, base=self.base, currency=self.currency)
+
+
+class OfferWithdrawal(msgspec.Struct, frozen=True, kw_only=True):
+    """The supplier takes an offer back; counts where it stands before the pool's cut."""
+
+    offer: EntryRef

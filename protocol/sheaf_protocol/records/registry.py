@@ -1,0 +1,96 @@
+"""Which kind carries which record (spec 14, section 2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from sheaf_protocol.codec import decode
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.records import capacity, demand, hold, match, offer, order, pool
+from sheaf_protocol.records.transport import TransportRequest
+from sheaf_protocol.records.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Record: TypeAlias = (
+    demand.Demand
+    | demand.Withdrawal
+    | offer.Offer
+    | offer.OfferWithdrawal
+    | pool.PoolOpen
+    | pool.PoolClose
+    | pool.PoolLapse
+    | pool.Award
+    | Verdict
+    | order.Order
+    | order.OrderResponse
+    | capacity.Capacity
+    | capacity.TravelTable
+    | TransportRequest
+    | match.MatchProposal
+    | match.MatchAccept
+    | match.ShipmentBooking
+    | hold.HoldRequest
+    | hold.HoldGrant
+    | hold.HoldRefuse
+    | hold.HoldConfirm
+    | hold.HoldConfirmed
+    | hold.HoldRelease
+    | hold.HoldRevoke
+    | hold.HoldExpired
+)
+
+KINDS: Final[Mapping[str, type[Record]]] = {
+    "capacity.publish": capacity.Capacity,
+    "demand.submit": demand.Demand,
+    "demand.withdraw": demand.Withdrawal,
+    "hold.confirm": hold.HoldConfirm,
+    "hold.confirmed": hold.HoldConfirmed,
+    "hold.expired": hold.HoldExpired,
+    "hold.grant": hold.HoldGrant,
+    "hold.refuse": hold.HoldRefuse,
+    "hold.release": hold.HoldRelease,
+    "hold.request": hold.HoldRequest,
+    "hold.revoke": hold.HoldRevoke,
+    "match.accept": match.MatchAccept,
+    "match.propose": match.MatchProposal,
+    "offer.submit": offer.Offer,
+    "offer.withdraw": offer.OfferWithdrawal,
+    "order.place": order.Order,
+    "order.response": order.OrderResponse,
+    "pool.award": pool.Award,
+    "pool.close": pool.PoolClose,
+    "pool.lapse": pool.PoolLapse,
+    "pool.open": pool.PoolOpen,
+    "shipment.book": match.ShipmentBooking,
+    "transport.request": TransportRequest,
+    "travel.table": capacity.TravelTable,
+    "verdict": Verdict,
+}
+
+PRIVATE: Final = frozenset({"order.place", "order.response"})
+"""Kinds that travel sealed, whatever their author would prefer."""
+
+_KIND_OF: Final[Mapping[type[Record], str]] = {type_: kind for kind, type_ in KINDS.items()}
+
+
+def kind_of(record: Record) -> str:
+    """Return the kind under which a record is published."""
+    return _KIND_OF[type(record)]
+
+
+def decode_record(kind: str, body: bytes) -> Record | None:
+    """Return the record of a canonical body, or None for a kind this version does not know.
+
+    Raises RemoteProtocolError `schema.invalid` as the author's fault, and `enc.*` as the sender's.
+    """
+    type_ = KINDS.get(kind)
+    if type_ is None:
+        return None
+    try:
+        return decode(body, type_)
+    except RemoteProtocolError as exc:
+        if exc.code == "schema.invalid":
+            raise RemoteProtocolError(exc.code, exc.detail, Fault.AUTHOR) from exc
+        raise
