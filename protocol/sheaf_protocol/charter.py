@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 Role = Literal["buyer", "supplier", "carrier", "coordinator", "matcher"]
 _SIGNED_AS = "certificate"
 
-_COOPERATION: Final = frozenset({"verdict"})
-_MAY: Final[Mapping[Role, frozenset[str]]] = {
+COOPERATION: Final = frozenset({"verdict"})
+"""Kinds that every member may publish, whatever its roles."""
+MAY: Final[Mapping[Role, frozenset[str]]] = {
     "buyer": frozenset(
         {"demand.submit", "demand.withdraw", "order.place", "transport.request", "match.accept"}
     ),
@@ -41,6 +42,7 @@ _MAY: Final[Mapping[Role, frozenset[str]]] = {
         {"match.propose", "hold.request", "hold.confirm", "hold.release", "shipment.book"}
     ),
 }
+"""What each role may publish (CHR-5)."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,14 +104,14 @@ class Federation:
 
         A kind that no role mentions belongs to an extension, which has a policy of its own.
         """
-        if kind in _COOPERATION or not is_governed(kind):
+        if kind in COOPERATION or not is_governed(kind):
             return cid in self.roles
-        return any(kind in _MAY[role] for role in self.roles.get(cid, ()))
+        return any(kind in MAY[role] for role in self.roles.get(cid, ()))
 
 
 def is_governed(kind: str) -> bool:
     """Return whether the charter's roles decide who may publish a kind."""
-    return any(kind in kinds for kinds in _MAY.values())
+    return any(kind in kinds for kinds in MAY.values())
 
 
 def approve(body: bytes, cid: CoopId, key: SigningKey) -> Approval:

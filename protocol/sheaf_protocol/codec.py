@@ -101,8 +101,6 @@ def _unpack(data: bytes) -> Any:
         raise RemoteProtocolError("enc.depth", f"expected at most {MAX_DEPTH} levels") from exc
     except UnicodeDecodeError as exc:
         raise RemoteProtocolError("enc.utf8", "expected text in well-formed UTF-8") from exc
-    except RemoteProtocolError:
-        raise
     except ValueError as exc:
         raise _unpack_error(str(exc)) from exc
 

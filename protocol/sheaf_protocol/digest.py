@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final, NewType
 
 Digest = NewType("Digest", bytes)
@@ -45,8 +46,12 @@ def digest(purpose: str, *parts: bytes) -> Digest:
     return Digest(state.digest())
 
 
+@lru_cache(maxsize=4_096)
 def log_id(fid: FederationId, cid: CoopId, wid: WriterId) -> LogId:
-    """Return the name of one writer's log inside one federation."""
+    """Return the name of one writer's log inside one federation.
+
+    Remembered, since every step of an entry's way asks for it; nothing but the arguments counts.
+    """
     return LogId(digest("log", fid, cid, wid))
 
 

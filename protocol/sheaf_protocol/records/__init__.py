@@ -20,7 +20,7 @@ from sheaf_protocol.records.match import (
     Share,
     ShipmentBooking,
 )
-from sheaf_protocol.records.offer import Offer, OfferWithdrawal, Tier
+from sheaf_protocol.records.offer import Carriage, Offer, OfferWithdrawal, Tier
 from sheaf_protocol.records.order import DropLine, Order, OrderResponse
 from sheaf_protocol.records.pool import (
     Allocation,
@@ -46,6 +46,7 @@ __all__ = [
     "AwardLine",
     "Baseline",
     "Capacity",
+    "Carriage",
     "Demand",
     "DropLine",
     "HoldConfirm",

@@ -11,7 +11,7 @@ from sheaf_protocol.records.values import (
     Amount,
     Code,
     Currency,
-    EntryRef,
+    Hash,
     Place,
     Vector,
     Window,
@@ -34,14 +34,16 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     """Like vehicles of one owner in one window. Only the owning writer grants holds on them.
 
     `resource` is what holds draw on; `vehicle` is what one of them carries; `depot` is where each
-    trip starts and ends, as an index into the travel table whose parts `table` lists.
+    trip starts and ends, as an index into the owner's travel table `table_ref`, whose rows hash to
+    `table`.
     """
 
     depot: PlaceIndex
     owner: WriterRef
     ref: Code
     resource: Vector
-    table: Annotated[list[EntryRef], Meta(min_length=1, max_length=16)]
+    table: Hash
+    table_ref: Code
     tariff: Tariff
     vehicle: Vector
     window: Window

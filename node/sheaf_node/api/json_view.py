@@ -1,0 +1,126 @@
+"""What the local API answers, as plain JSON values."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sheaf_protocol.digest import EntryId
+from sheaf_protocol.envelope import body_of
+from sheaf_protocol.errors import Refusal, RemoteProtocolError
+from sheaf_protocol.frontier import root
+from sheaf_protocol.json_view import from_json, to_json
+from sheaf_protocol.records import KINDS, PRIVATE, Record, decode_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sheaf_node.ingest import Ingest
+    from sheaf_node.keyring import Keyring
+    from sheaf_node.peering import PeerStatus
+    from sheaf_node.plugins import ServiceHost
+    from sheaf_node.store import Store, StoredEntry
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.digest import FederationId
+
+
+def entry_json(entry: StoredEntry) -> dict[str, Any]:
+    """Return an entry with its record, if it is readable."""
+    header = entry.header
+    return {
+        "arrival": entry.arrival,
+        "id": entry.envelope.id.hex(),
+        "cid": header.cid.hex(),
+        "wid": header.wid.hex(),
+        "seq": header.seq,
+        "kind": entry.kind,
+        "time_ms": header.time_ms,
+        "refs": [ref.hex() for ref in header.refs],
+        "no_effect": entry.no_effect,
+        "record": _record_json(entry),
+    }
+
+
+def _record_json(entry: StoredEntry) -> Any:
+    if not entry.envelope.payload:
+        return None
+    try:
+        record = decode_record(entry.kind, body_of(entry.envelope.payload))
+    except RemoteProtocolError:
+        return None
+    return None if record is None else to_json(record)
+
+
+class _Posted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    record: msgspec.Raw
+    refs: list[str] = []
+
+
+def record_from_json(kind: str, body: bytes) -> tuple[Record, list[EntryId]]:
+    """Return the record and refs of a posted body `{"record": {..}, "refs": [hex, ..]}`.
+
+    Raises Refusal `api.kind`, `api.json`. Private kinds are published by their services, which
+    know whom to seal them to.
+    """
+    type_ = KINDS.get(kind)
+    if type_ is None or kind in PRIVATE:
+        raise Refusal("api.kind", f"expected a public record kind, got {kind!r}")
+    try:
+        posted = msgspec.json.decode(body, type=_Posted)
+        record = from_json(msgspec.json.decode(posted.record), type_)
+        return record, [EntryId(bytes.fromhex(ref)) for ref in posted.refs]
+    except (msgspec.DecodeError, ValueError) as exc:
+        raise Refusal("api.json", f"expected a {kind} record as JSON: {exc}") from exc
+
+
+def status_json(
+    store: Store,
+    ingest: Ingest,
+    keyring: Keyring,
+    peers: Sequence[PeerStatus],
+    services: Mapping[str, ServiceHost],
+) -> dict[str, Any]:
+    """Return what a node is, holds and is linked to."""
+    return {
+        "name": store.key_logs[keyring.cid].name,
+        "cid": keyring.cid.hex(),
+        "wid": keyring.wid.hex(),
+        "store_id": store.store_id.hex(),
+        "process": os.getpid(),
+        "arrival": store.arrival,
+        "rejected": ingest.rejected,
+        "services": sorted(services),
+        "stopped": sorted(name for name, host in services.items() if host.is_stopped),
+        "federations": [
+            _federation_json(store, fid, federation)
+            for fid, federation in ingest.federations.items()
+        ],
+        "peers": [_peer_json(peer) for peer in peers],
+    }
+
+
+def _federation_json(store: Store, fid: FederationId, federation: Federation) -> dict[str, Any]:
+    frontier = store.frontier(fid)
+    return {
+        "fid": fid.hex(),
+        "name": federation.charter.name,
+        "members": len(federation.roles),
+        "logs": len(frontier),
+        "entries": sum(state.seq for state in frontier.values()),
+        "forked": sum(state.is_forked for state in frontier.values()),
+        "root": root(frontier).hex(),
+    }
+
+
+def _peer_json(peer: PeerStatus) -> dict[str, Any]:
+    """Return a peer as linked now."""
+    return {
+        "cid": peer.cid.hex(),
+        "wid": peer.wid.hex(),
+        "url": peer.url,
+        "since_ms": peer.since_ms,
+        "is_dialled": peer.is_dialled,
+        "in_sync": peer.in_sync,
+    }

@@ -1,0 +1,127 @@
+"""Files that people pass round while a federation is founded: cards and the charter.
+
+A card is a co-op's key log. A charter file is the certificate with the signatures so far and the
+members' key logs, so that whoever reads it can check it with nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from sheaf_protocol.charter import (
+    Approval,
+    Certificate,
+    Member,
+    Role,
+    approve,
+    found,
+    genesis_body,
+    read_charter,
+)
+from sheaf_protocol.codec import decode, encode
+from sheaf_protocol.errors import Refusal, RemoteProtocolError
+from sheaf_protocol.identity import KeyOp, fold_key_log
+from sheaf_protocol.limits import MAX_CERTIFICATE, MAX_KEY_LOG, MAX_MEMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sheaf_node.keyring import Keyring
+
+FOLDER: Final = "federations"
+"""Where a home keeps the charters it adopted; a node takes them in each time it opens."""
+MAX_FILE: Final = 16 * MAX_CERTIFICATE
+"""8 MiB: a thousand key logs of young co-ops."""
+
+KeyOps = Annotated[list[KeyOp], Meta(min_length=1, max_length=MAX_KEY_LOG)]
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A co-op's public key log."""
+
+    key_log: KeyOps
+
+
+class CharterFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate on its way to being signed by all, with what it takes to check it."""
+
+    certificate: Certificate
+    key_logs: Annotated[list[KeyOps], Meta(max_length=MAX_MEMBERS)]
+
+
+def make_card(keyring: Keyring) -> bytes:
+    """Return the bytes of this co-op's card."""
+    return encode(Card(key_log=list(keyring.key_ops)))
+
+
+def read_card(data: bytes) -> list[KeyOp]:
+    """Return the key log in a card, checked. Raises Refusal `charter.card`."""
+    try:
+        ops = decode(data, Card, limit=MAX_FILE).key_log
+        fold_key_log(ops)
+    except RemoteProtocolError as exc:
+        raise Refusal("charter.card", f"expected a co-op's card: {exc.detail}") from exc
+    return ops
+
+
+def draft_charter(
+    name: str, members: Sequence[tuple[Sequence[KeyOp], Sequence[Role]]], nonce: bytes
+) -> bytes:
+    """Return the bytes of an unsigned charter file for members given by key log and roles."""
+    entries = []
+    for ops, roles in members:
+        log = fold_key_log(ops)
+        entries.append(Member(cid=log.cid, key_head=log.head, roles=list(roles)))
+    body = genesis_body(name, entries, nonce)
+    certificate = Certificate(approvals=[], body=body)
+    return encode(CharterFile(certificate=certificate, key_logs=[list(ops) for ops, _ in members]))
+
+
+def read_charter_file(data: bytes) -> CharterFile:
+    """Return a charter file as received. Raises Refusal `charter.file`."""
+    try:
+        current = decode(data, CharterFile, limit=MAX_FILE)
+        read_charter(current.certificate)
+    except RemoteProtocolError as exc:
+        raise Refusal("charter.file", f"expected a charter file: {exc.detail}") from exc
+    return current
+
+
+def sign_charter(current: CharterFile, keyring: Keyring) -> bytes:
+    """Return the charter file with this co-op's approval added, once.
+
+    Raises Refusal `charter.not_member` where the charter does not name this co-op.
+    """
+    charter = read_charter(current.certificate)
+    if keyring.cid not in {member.cid for member in charter.members}:
+        raise Refusal("charter.not_member", "expected a charter that names this co-op")
+    own = approve(current.certificate.body, keyring.cid, keyring.manager)
+    others = [a for a in current.certificate.approvals if a.cid != keyring.cid]
+    approvals: list[Approval] = sorted([*others, own], key=lambda approval: approval.cid)
+    certificate = Certificate(approvals=approvals, body=current.certificate.body)
+    return encode(CharterFile(certificate=certificate, key_logs=current.key_logs))
+
+
+def adopt_charter(current: CharterFile, home: Path) -> None:
+    """Write a charter that every member signed into the home.
+
+    Raises RemoteProtocolError `charter.*` and writes nothing where a signature is missing or wrong.
+    """
+    logs = [fold_key_log(ops) for ops in current.key_logs]
+    federation = found(current.certificate, {log.cid: log for log in logs})
+    folder = home / FOLDER
+    folder.mkdir(exist_ok=True)
+    draft = folder / f".{federation.fid.hex()}.new"
+    draft.write_bytes(encode(current))
+    draft.rename(folder / f"{federation.fid.hex()}.charter")
+
+
+def adopted_charters(home: Path) -> list[CharterFile]:
+    """Return the charters that a home adopted, in the order of federation ids."""
+    return [
+        read_charter_file(path.read_bytes()) for path in sorted(home.glob(f"{FOLDER}/*.charter"))
+    ]

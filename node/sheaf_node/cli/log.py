@@ -1,0 +1,37 @@
+"""`sheaf log`: the entries that a node holds, in the order in which they arrived."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from sheaf_node.cli.client import NodeClient
+from sheaf_node.cli.output import home_option, json_option, printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.option("--after", default=0, help="Begin after this arrival number.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@json_option
+@home_option
+def log(after: int, limit: int, as_json: bool, home: Path) -> None:
+    """List the entries that a running node holds."""
+    page = NodeClient(home).get("/api/v1/log", {"after": after, "limit": limit})
+    for entry in page["items"]:
+        if as_json:
+            click.echo(json.dumps(entry, ensure_ascii=False))
+            continue
+        when = datetime.fromtimestamp(entry["time_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        effect = f"  no effect: {entry['no_effect']}" if entry["no_effect"] else ""
+        click.echo(
+            f"{entry['arrival']:>7}  {when}  {entry['cid'][:8]} {entry['seq']:>6}"
+            f"  {printable(entry['kind'])}{effect}"
+        )
+    if page["next"] is not None and not as_json:
+        click.echo(f"More: sheaf log --after {page['next']}")

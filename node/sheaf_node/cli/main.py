@@ -1,0 +1,79 @@
+"""The command group. Commands load when they are called, so that `sheaf --help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sheaf_node.cli.output import fail
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("sheaf_node.cli.init:init", "Set up a co-op's node in a folder."),
+    "serve": ("sheaf_node.cli.serve:serve", "Run the node until Ctrl-C."),
+    "status": ("sheaf_node.cli.status:status", "Show what a running node holds and its links."),
+    "log": ("sheaf_node.cli.log:log", "List the entries that a running node holds."),
+    "import": ("sheaf_node.cli.import_:import_", "Publish a purchase, price or transport list."),
+    "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
+}
+GROUP: Final = "sheaf.commands"
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one line of help, and imports on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, those of installed packages last."""
+        return [*COMMANDS, *sorted(_installed())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, imported now."""
+        if cmd_name in COMMANDS:
+            return _load(COMMANDS[cmd_name][0])
+        target = _installed().get(cmd_name)
+        return None if target is None else _load(target)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands' lines without importing them."""
+        rows = [(name, help_) for name, (_, help_) in COMMANDS.items()]
+        rows += [(name, _EXTRA.get(name, "")) for name in sorted(_installed())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+_EXTRA: Final = {"demo": "Run eight nodes on this computer through one story, then stop."}
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sheaf-coop", prog_name="sheaf")
+def sheaf() -> None:
+    """Sheaf: co-ops buy and ship together, each from its own node."""
+
+
+def main() -> None:
+    """Run the command line; exit 1 for refusals, 2 for misuse."""
+    try:
+        sheaf.main(standalone_mode=True)
+    except Refusal as refusal:
+        fail(refusal)
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+def _installed() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=GROUP)}
+
+
+def _load(target: str) -> click.Command:
+    module, _, name = target.partition(":")
+    command = getattr(import_module(module), name)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"expected a click command at {target}")
+    return command

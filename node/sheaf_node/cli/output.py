@@ -1,0 +1,61 @@
+"""What the commands share: the home option, printing, and how a refusal ends a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sheaf_protocol.errors import Refusal
+
+MISUSE = frozenset({"config.unknown_key", "config.invalid"})
+"""Codes that mean the caller asked wrongly (exit 2) and was not refused by a rule (exit 1)."""
+
+
+def default_home() -> Path:
+    """Return the node's folder: SHEAF_HOME, or `sheaf` in the user's data folder."""
+    given = os.environ.get("SHEAF_HOME")
+    if given:
+        return Path(given)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "sheaf"
+
+
+def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--home` to a command."""
+    option = click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default_home,
+        show_default="$SHEAF_HOME or ~/.local/share/sheaf",
+        help="Folder of the node.",
+    )
+    return option(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json` to a command."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """Return a peer's text with control characters shown, so that no terminal obeys it."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def fail(refusal: Refusal) -> NoReturn:
+    """Print one sentence with its code and end: 2 for misuse, 1 for a refusal."""
+    click.echo(f"sheaf: {printable(refusal.detail)} [{refusal.code}]", err=True)
+    sys.exit(2 if refusal.code in MISUSE else 1)

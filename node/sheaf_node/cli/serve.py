@@ -1,0 +1,65 @@
+"""`sheaf serve`: runs the node until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sheaf_node.cli.output import home_option
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.option("--stop-on-eof", is_flag=True, help="Stop when standard input ends.")
+@home_option
+def serve(stop_on_eof: bool, home: Path) -> None:
+    """Run the node of a folder."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(home, stop_on_eof=stop_on_eof))
+
+
+async def _serve(home: Path, *, stop_on_eof: bool) -> None:
+    from sheaf_node import app  # noqa: PLC0415 - aiohttp loads only where it serves
+    from sheaf_node.clock import SystemClock  # noqa: PLC0415
+
+    ready, stop = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if stop_on_eof:
+        loop.add_reader(sys.stdin.fileno(), _on_input, stop)
+    serving = asyncio.create_task(
+        app.serve(home, clock=SystemClock(), random=os.urandom, ready=ready)
+    )
+    announcing = asyncio.create_task(_announce(ready, home))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (announcing, stopping):
+        task.cancel()
+    if not serving.done():
+        serving.cancel()
+        await asyncio.wait({serving})
+        return
+    serving.result()
+    raise Refusal("store.failed", "the disk refused a write; nothing unacknowledged was kept")
+
+
+def _on_input(stop: asyncio.Event) -> None:
+    """Stop at the end of standard input: whoever started us is gone."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+async def _announce(ready: asyncio.Event, home: Path) -> None:
+    await ready.wait()
+    click.echo(f"Serving {home}. Ctrl-C stops.")

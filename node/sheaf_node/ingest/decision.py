@@ -1,0 +1,184 @@
+"""The rules an entry passes, in their order, as a decision without any waiting.
+
+The order is by cost and by blame: form, then what is known already, then whether its author may
+write at all, then its place in the log, and only then the signature, which costs more than all the
+rest; an attacker without keys never makes a node check more than one. Effect comes last and never
+stops storage, else one bad record would stall its author's log on every replica for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sheaf_node.ingest.effect import effect_fault
+from sheaf_node.ingest.model import Opened, Outcome
+from sheaf_node.store import NewEntry
+from sheaf_node.store.model import CLOSED, FORKED
+from sheaf_protocol.digest import short
+from sheaf_protocol.envelope import verify_signature
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS
+from sheaf_protocol.log import EMPTY, Head, Place, make_fork_proof, place, require_writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sheaf_node.ingest.proving import Proofs
+    from sheaf_node.store.store import Planned
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.digest import EntryId, FederationId, LogId
+    from sheaf_protocol.envelope import Envelope, Header
+    from sheaf_protocol.log import ForkProof
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What is to be done with one entry."""
+
+    outcome: Outcome
+    code: str | None = None
+    detail: str = ""
+    entry: NewEntry | None = None
+    proof: ForkProof | None = None
+
+
+def refused(exc: RemoteProtocolError) -> Verdict:
+    """Return the verdict of a broken rule: held where it may be right later, else rejected."""
+    outcome = Outcome.HELD if exc.fault is Fault.NOT_YET else Outcome.REJECTED
+    return Verdict(outcome=outcome, code=exc.code, detail=exc.detail)
+
+
+class Decider:
+    """Decides a batch entry by entry, each on the outcome of those before it."""
+
+    def __init__(
+        self,
+        planned: Planned,
+        federations: Mapping[FederationId, Federation],
+        proofs: Proofs,
+        *,
+        now_ms: int,
+    ) -> None:
+        self._planned = planned
+        self._federations = federations
+        self._proofs = proofs
+        self._now_ms = now_ms
+        self._heads: dict[LogId, Head] = {}
+        self._accepted: dict[tuple[LogId, int], Opened] = {}
+        self._forked_at: dict[LogId, int] = {}
+
+    def decide(self, item: Opened) -> Verdict:
+        """Return the verdict on the next entry of the batch."""
+        try:
+            return self._decide(item)
+        except RemoteProtocolError as exc:
+            return refused(exc)
+
+    def _decide(self, item: Opened) -> Verdict:
+        head = self._head(item.log)
+        is_past = item.header.seq <= head.seq
+        if is_past and self._held_at(item.log, item.header.seq)[0] == item.id:
+            return Verdict(outcome=Outcome.KNOWN)
+        federation = self._require_author(item)
+        self._require_not_forked(item)
+        if is_past:
+            return self._fork(item)
+        _require_next(place(head, item.header), head, item.header)
+        proven_by_seq = self._proofs.prove(item)
+        self._require_time(item.header)
+        fault = effect_fault(item.header, item.envelope.payload, federation)
+        return self._accept(item, fault, proven_by_seq)
+
+    def _require_author(self, item: Opened) -> Federation:
+        header = item.header
+        federation = self._federations.get(header.fid)
+        if federation is None:
+            raise _not_yet("charter.unknown_federation", f"federation {short(header.fid)}")
+        keys = self._planned.state.key_logs.get(header.cid)
+        if keys is None:
+            raise _not_yet("key.unknown", f"the key log of co-op {short(header.cid)}")
+        require_writer(keys, header)
+        cut = keys.writers[header.wid].cut
+        if cut is not None and header.seq == cut.seq and item.id != cut.head:
+            # A stolen key can sign another past; the manager said which one counts.
+            detail = (
+                f"expected entry {cut.seq} to be {short(cut.head)}, where its writer was closed"
+            )
+            raise RemoteProtocolError(CLOSED, f"{detail}, got {short(item.id)}")
+        if not federation.is_member(header.cid):
+            raise _not_yet("charter.not_member", f"co-op {short(header.cid)} to be a member")
+        return federation
+
+    def _require_not_forked(self, item: Opened) -> None:
+        held = self._planned.state.logs.get(item.log)
+        known = None if held is None else held.forked_at
+        forked_at = self._forked_at.get(item.log, known)
+        if forked_at is not None and item.header.seq >= forked_at:
+            detail = f"writer {short(item.header.wid)} forked its log at {forked_at}"
+            raise RemoteProtocolError(FORKED, f"{detail}, got {item.header.seq}")
+
+    def _require_time(self, header: Header) -> None:
+        ahead_ms = header.time_ms - self._now_ms
+        if ahead_ms > MAX_CLOCK_AHEAD_MS:
+            detail = f"a time at most {MAX_CLOCK_AHEAD_MS} ms ahead of our clock, got {ahead_ms}"
+            raise _not_yet("clock.ahead", detail)
+
+    def _fork(self, item: Opened) -> Verdict:
+        """Return the verdict on a second entry for a place that is taken: a proof, if both signed.
+
+        Where ours is proven by a later signature only, the later one is no proof that fits into
+        two entries; whoever holds the signed form will make it.
+        """
+        verify_signature(item.envelope, item.header)
+        _, ours = self._held_at(item.log, item.header.seq)
+        if ours is None or not ours.signature:
+            detail = f"expected our entry {item.header.seq} to carry a signature of its own"
+            raise RemoteProtocolError("log.fork_unproven", detail)
+        proof = make_fork_proof(ours, item.envelope)
+        self._forked_at[item.log] = item.header.seq
+        detail = f"writer {short(item.header.wid)} signed two entries {item.header.seq}"
+        return Verdict(outcome=Outcome.FORK, code=FORKED, detail=detail, proof=proof)
+
+    def _accept(self, item: Opened, fault: str | None, proven_by_seq: int | None) -> Verdict:
+        header = item.header
+        self._heads[item.log] = Head(seq=header.seq, id=item.id, time_ms=header.time_ms)
+        self._accepted[item.log, header.seq] = item
+        entry = NewEntry(
+            id=item.id,
+            envelope=item.envelope,
+            header=header,
+            kind=header.kind,
+            no_effect=fault,
+            proven_by_seq=proven_by_seq,
+        )
+        outcome = Outcome.NEW if fault is None else Outcome.NO_EFFECT
+        return Verdict(outcome=outcome, code=fault, entry=entry)
+
+    def _head(self, log: LogId) -> Head:
+        held = self._planned.state.logs.get(log)
+        return self._heads.get(log) or (EMPTY if held is None else held.head)
+
+    def _held_at(self, log: LogId, seq: int) -> tuple[EntryId | None, Envelope | None]:
+        accepted = self._accepted.get((log, seq))
+        if accepted is not None:
+            return accepted.id, accepted.envelope
+        stored = self._planned.entry_at(log, seq)
+        return (None, None) if stored is None else (stored.id, stored.envelope)
+
+
+def _require_next(where: Place, head: Head, header: Header) -> None:
+    log = f"in the log of writer {short(header.wid)}"
+    if where is Place.GAP:
+        raise _not_yet("log.gap", f"entry {head.seq + 1} {log}, got {header.seq}")
+    if where is Place.BAD_PREV:
+        # Somewhere below, one of us holds a branch: the link searches back for the first pair.
+        detail = f"expected entry {header.seq} {log} to follow {short(head.id)}"
+        raise RemoteProtocolError("log.bad_prev", f"{detail}, got {short(header.prev)}")
+    if where is Place.BAD_TIME:
+        detail = f"expected a time >= {head.time_ms} {log}, got {header.time_ms}"
+        raise RemoteProtocolError("log.bad_time", detail)
+
+
+def _not_yet(code: str, expected: str) -> RemoteProtocolError:
+    return RemoteProtocolError(code, f"expected {expected}", Fault.NOT_YET)

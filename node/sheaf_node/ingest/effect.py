@@ -1,0 +1,53 @@
+"""Whether an entry that is stored also counts (spec 04, ENV-9).
+
+All replicas must come to the same answer, so it rests on the entry's bytes and the charter alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sheaf_protocol.codec import check, decode
+from sheaf_protocol.envelope import SEALED, body_of
+from sheaf_protocol.errors import RemoteProtocolError
+from sheaf_protocol.records import KINDS, PRIVATE, decode_record
+from sheaf_protocol.sealing import Sealed
+
+if TYPE_CHECKING:
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.envelope import Header
+
+WITHHELD: Final = "env.withheld"
+"""No effect here: the payload was not sent or was erased."""
+_SCHEMA: Final = "schema.invalid"
+
+
+def effect_fault(header: Header, payload: bytes, federation: Federation) -> str | None:
+    """Return the code of the author's fault that leaves an entry without effect, or None.
+
+    Raises RemoteProtocolError `enc.*` where the body is not canonical, which is the sender's fault:
+    such an entry is not stored at all.
+    """
+    if not payload:
+        return WITHHELD
+    fault = _schema_fault(header.kind, body_of(payload))
+    if fault is not None:
+        return fault
+    if header.kind in PRIVATE:
+        return "policy.unsealed"
+    return None if federation.may(header.cid, header.kind) else "policy.role"
+
+
+def _schema_fault(kind: str, body: bytes) -> str | None:
+    try:
+        if kind == SEALED:
+            decode(body, Sealed)
+        elif kind in KINDS:
+            decode_record(kind, body)
+        else:
+            check(body)
+    except RemoteProtocolError as exc:
+        if exc.code != _SCHEMA:
+            raise
+        return exc.code
+    return None

@@ -1,0 +1,5 @@
+"""Links to other nodes: the peer port, dialling, and what is told and asked on a link."""
+
+from sheaf_node.peering.peering import Peering, PeerStatus
+
+__all__ = ["PeerStatus", "Peering"]

@@ -1,0 +1,277 @@
+"""A node's links: who is linked, and the tasks that serve all links together.
+
+Nothing polls. One task waits for entries and pushes our own, one lets announcements fall due while
+something is unsettled, one waits for control items, one compares everything every few minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sheaf_node.events import Counter
+from sheaf_node.peering.circle import Circle
+from sheaf_node.peering.dialer import Dialer, Ended, audiences, link_address
+from sheaf_node.peering.exchange import Frontiers
+from sheaf_node.peering.live import own_batches
+from sheaf_node.peering.policy import keeps_new
+from sheaf_node.peering.runner import Socket, run_session
+from sheaf_node.peering.server import PeerServer
+from sheaf_node.peering.session import Session, Shared
+from sheaf_protocol.link import Claims, Dial, Fresh, Identity, Link, Listen, Phase
+
+if TYPE_CHECKING:
+    from aiohttp import ClientWebSocketResponse, web
+
+    from sheaf_node.clock import Clock, Randomness
+    from sheaf_node.config import Config
+    from sheaf_node.events import Arrivals
+    from sheaf_node.ingest import Ingest
+    from sheaf_node.keyring import Keyring
+    from sheaf_node.store import Store
+    from sheaf_protocol.digest import CoopId, WriterId
+
+SETTLE_TICKS: Final = 4
+"""A peer that lacks nothing is told our root at every fourth tick: it only wants to know that we
+agree, so it may wait a second."""
+CONTROL_MS: Final = 50
+"""How long control items are collected before peers are told: a charter brings many key logs."""
+READ: Final = 256
+_LOG = logging.getLogger("sheaf.peering")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeerStatus:
+    """One link as its node sees it."""
+
+    cid: CoopId
+    wid: WriterId
+    url: str
+    since_ms: int
+    is_dialled: bool
+    in_sync: bool
+    """Whether the roots were equal when last told."""
+
+
+class Peering:
+    """A node's side of all its links."""
+
+    def __init__(
+        self,
+        *,
+        ingest: Ingest,
+        store: Store,
+        arrivals: Arrivals,
+        keyring: Keyring,
+        clock: Clock,
+        random: Randomness,
+        config: Config,
+    ) -> None:
+        self._store, self._arrivals, self._keyring = store, arrivals, keyring
+        self._clock, self._random, self._config = clock, random, config
+        self._links: dict[WriterId, Session] = {}
+        self._sessions: dict[Session, None] = {}
+        self._ends = Counter()
+        self._unsettled = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._server = PeerServer(config, keyring, self._accepted)
+        self._shared = Shared(
+            own=keyring.wid,
+            store=store,
+            ingest=ingest,
+            clock=clock,
+            circle=Circle(store, ingest, arrivals, keyring.cid),
+            frontiers=Frontiers(store, arrivals),
+            claims=Claims(),
+            admit=self._admit,
+            stir=self._unsettled.set,
+        )
+        self._dialer = Dialer(
+            clock=clock,
+            random=random,
+            waits=config.waits,
+            run=self._dialled,
+            wait_gone=self._wait_gone,
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that peers reach, once started."""
+        return self._server.port
+
+    async def start(self) -> None:
+        """Listen and begin to dial.
+
+        Raises Refusal `peer.port_in_use`, `peer.address`, `peer.url`; nothing runs then.
+        """
+        for peer in self._config.peers:
+            link_address(peer.url)
+        await self._server.start()
+        # The one task outside a group: it owns the group of all others, and `stop` awaits it.
+        self._main = asyncio.create_task(self._run(), name="sheaf-peering")
+
+    async def stop(self) -> None:
+        """End all links, tell the peers, and stop listening."""
+        self._is_stopping = True
+        for session in list(self._sessions):
+            session.close("link.bye")
+        await self._wait_all_gone()
+        if self._main is not None:
+            self._main.cancel()
+            await asyncio.wait([self._main])
+        await self._server.stop()
+
+    def peers(self) -> list[PeerStatus]:
+        """Return the links that are up, in the order in which they came up."""
+        return [
+            PeerStatus(
+                cid=session.peer.cid,
+                wid=wid,
+                url=session.url,
+                since_ms=session.since_ms,
+                is_dialled=session.is_dialled,
+                in_sync=session.in_sync,
+            )
+            for wid, session in self._links.items()
+            if session.peer is not None and session.link.phase is Phase.OPEN
+        ]
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._push())
+                tasks.create_task(self._tick())
+                tasks.create_task(self._watch_control())
+                tasks.create_task(self._recheck())
+                for peer in self._config.peers:
+                    tasks.create_task(self._dialer.keep(peer.url))
+        except Exception:
+            # Only a fault of ours or a failed store ends up here; the store tells the node itself.
+            _LOG.exception("peering stopped")
+
+    async def _push(self) -> None:
+        """Send our own new entries to all links, as one batch per log of what came together."""
+        seen = self._arrivals.latest
+        while True:
+            latest = await self._arrivals.wait_beyond(seen)
+            while seen < latest and self._links:
+                entries = self._store.entries_after(seen, READ)
+                for live in own_batches(entries, self._keyring.wid):
+                    for session in self._links.values():
+                        session.push(live)
+                seen = entries[-1].arrival if entries else latest
+                await asyncio.sleep(0)
+            seen = max(seen, latest)
+            self._unsettled.set()
+
+    async def _tick(self) -> None:
+        """Announce what is new at intervals, for as long as some link has not settled."""
+        ticks = 0
+        while True:
+            await self._unsettled.wait()
+            self._unsettled.clear()
+            await self._clock.sleep_ms(self._config.waits.announce_ms)
+            ticks += 1
+            is_settling = ticks % SETTLE_TICKS == 0
+            needed = [session.tick(is_settling=is_settling) for session in self._links.values()]
+            if any(needed):
+                self._unsettled.set()
+
+    async def _watch_control(self) -> None:
+        seen = self._arrivals.control
+        while True:
+            await self._arrivals.wait_control_beyond(seen)
+            await self._clock.sleep_ms(CONTROL_MS)
+            seen = self._arrivals.control
+            for session in self._links.values():
+                session.recheck()
+
+    async def _recheck(self) -> None:
+        while True:
+            spread = self._config.waits.recheck_ms // 5
+            jitter = int.from_bytes(self._random(4), "big") % (2 * spread + 1) - spread
+            await self._clock.sleep_ms(self._config.waits.recheck_ms + jitter)
+            for session in self._links.values():
+                session.recheck()
+
+    async def _accepted(self, socket: web.WebSocketResponse, address: str) -> None:
+        names = audiences(self._config.public_names, self._config.peer_host, self.port)
+        await self._use(socket, Listen(public_names=names), address)
+
+    async def _dialled(self, socket: ClientWebSocketResponse, url: str, audience: str) -> Ended:
+        return await self._use(socket, Dial(audience=audience), url)
+
+    async def _use(self, socket: Socket, part: Dial | Listen, url: str) -> Ended:
+        """Run one link on a connected socket to its end."""
+        ops = self._store.key_ops(self._keyring.cid) or self._keyring.key_ops
+        identity = Identity(cid=self._keyring.cid, key_log=list(ops), writer=self._keyring.writer)
+        fresh = Fresh(seed=self._random(32), nonce=self._random(16))
+        link = Link(part, identity, fresh, self._clock.now_ms())
+        session = Session(link, self._shared, url=url, is_dialled=isinstance(part, Dial))
+        if self._is_stopping:
+            session.close("link.bye")
+        self._make_room()
+        self._sessions[session] = None
+        try:
+            why = await run_session(session, socket, self._clock)
+        except Exception:
+            # A fault of ours on one link must not take the others with it.
+            _LOG.exception("link with %s failed", url)
+            await socket.close(code=1011, message=b"link.internal")
+            return Ended(_wid(session))
+        finally:
+            self._sessions.pop(session, None)
+            self._forget(session)
+        # A peer that took the link and ended it for a fault is not asked again in half a second.
+        was_open = link.is_ready and why.code in {"link.bye", "link.lost"}
+        return Ended(_wid(session), was_open=was_open, is_self=why.code == "link.self")
+
+    def _make_room(self) -> None:
+        """Drop the oldest handshake where too many are under way; an honest one takes no time."""
+        waiting = [s for s in self._sessions if not s.is_welcome and not s.is_dialled]
+        if len(waiting) >= self._config.limits.handshakes:
+            waiting[0].close("link.busy", "expected fewer handshakes at a time")
+
+    def _admit(self, session: Session) -> None:
+        """Take up a welcome peer; of two links to one peer, keep the one that it keeps too."""
+        if session.peer is None:
+            return
+        wid = session.peer.wid
+        old = self._links.get(wid)
+        if old is not None and not keeps_new(
+            self._keyring.wid,
+            wid,
+            is_old_dialled=old.is_dialled,
+            is_new_dialled=session.is_dialled,
+        ):
+            session.close("link.duplicate", "the other link to this peer stays")
+            return
+        self._links[wid] = session
+        if old is not None:
+            old.close("link.duplicate", "a later link to this peer stays")
+        self._unsettled.set()
+
+    def _forget(self, session: Session) -> None:
+        wid = _wid(session)
+        if wid is not None and self._links.get(wid) is session:
+            del self._links[wid]
+        self._ends.raise_to(self._ends.value + 1)
+
+    async def _wait_gone(self, wid: WriterId) -> None:
+        while wid in self._links:
+            await self._ends.wait_beyond(self._ends.value)
+
+    async def _wait_all_gone(self) -> None:
+        try:
+            async with asyncio.timeout(self._config.waits.stop_ms / 1000):
+                while self._sessions:
+                    await self._ends.wait_beyond(self._ends.value)
+        except TimeoutError:
+            _LOG.warning("%d links did not end in time", len(self._sessions))
+
+
+def _wid(session: Session) -> WriterId | None:
+    return None if session.peer is None else session.peer.wid

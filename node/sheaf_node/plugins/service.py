@@ -1,0 +1,130 @@
+"""The contract between a service and the node that runs it.
+
+A service is a fold and a decision. `fold` learns one record and has no effect; `decide` looks at
+all that was learned and asks its context to publish, to wake it up or to run a long computation.
+Nothing is kept between runs but the log: a service that was killed folds the log again and decides
+what it had not done yet. So the ids of all it publishes must follow from what it read, and
+deciding twice must publish once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.digest import CoopId, EntryId, LogId, WriterId
+    from sheaf_protocol.log import Head
+    from sheaf_protocol.records import Record
+
+Json: TypeAlias = Any
+"""A value that `json.dumps` takes; made for people and for the HTTP API, never signed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenRecord:
+    """A record that has effect, with its place in its author's log."""
+
+    id: EntryId
+    cid: CoopId
+    wid: WriterId
+    log: LogId
+    seq: int
+    time_ms: int
+    kind: str
+    refs: tuple[EntryId, ...]
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """What a person or program asks of a service: raw body, and options by name."""
+
+    body: bytes = b""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class Service(Protocol):
+    """One service in one federation on one node.
+
+    `commands` change something and are asked again after a lost answer, so each must be safe to
+    repeat; `views` only read. Both raise `Refusal` with a stable code.
+    """
+
+    follows: ClassVar[frozenset[str]]
+
+    @property
+    def commands(self) -> Mapping[str, Callable[[Call], Json]]:
+        """What may be asked of the service, by name."""
+        ...
+
+    @property
+    def views(self) -> Mapping[str, Callable[[Call], Json]]:
+        """What the service shows, by name."""
+        ...
+
+    def fold(self, seen: SeenRecord) -> None:
+        """Learn one record. Records of one log come in order; between logs there is no order."""
+        ...
+
+    def decide(self) -> None:
+        """Ask the context for whatever is due by now."""
+        ...
+
+    def finish(self, key: str, result: object) -> None:
+        """Take the result of a computation that `decide` asked for under this key."""
+        ...
+
+
+class ServiceContext(Protocol):
+    """What the node does for a service. Requests are carried out when the turn ends."""
+
+    @property
+    def cid(self) -> CoopId:
+        """The co-op that runs this node."""
+        ...
+
+    @property
+    def wid(self) -> WriterId:
+        """The writer under which this node publishes."""
+        ...
+
+    @property
+    def federation(self) -> Federation:
+        """The federation that this service instance works in."""
+        ...
+
+    def now_ms(self) -> int:
+        """Return the node's own clock: the only one that may decide a deadline here."""
+        ...
+
+    def name_of(self, cid: CoopId) -> str:
+        """Return a co-op's name for people."""
+        ...
+
+    def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
+        """Return how far each log of the federation was *folded*: what a cut may name."""
+        ...
+
+    def publish(
+        self, record: Record, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
+    ) -> None:
+        """Append a record to our log; sealed to the co-ops in `to` where the kind is private."""
+        ...
+
+    def wake_at(self, time_ms: int) -> None:
+        """Call `decide` again at this time at the latest."""
+        ...
+
+    def run(self, key: str, function: Callable[..., object], *args: object) -> None:
+        """Run a pure, picklable function in a process of its own; `finish(key, result)` follows.
+
+        A key that is running already is not started again.
+        """
+        ...
+
+
+ServiceFactory: TypeAlias = Callable[[ServiceContext, Mapping[str, Any]], Service]
+"""Makes a service from its context and its table in the node's configuration."""

@@ -1,0 +1,110 @@
+"""The tables, their migrations, and how a connection is opened.
+
+A log has a short number, because its 32-byte id in every row and index costs a third of the write.
+An entry without a signature is proven by a later one (`proven_by_seq`); an entry without a payload
+was withheld. Rows are never deleted, and `no_effect` is the only column that is ever updated
+besides a log's `forked_at`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from sqlite_utils import Database, Migrations
+
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sheaf_node.clock import Randomness
+
+Connect: TypeAlias = "Callable[..., sqlite3.Connection]"
+"""`sqlite3.connect`, or in tests one that makes connections which fail."""
+
+_CHECKPOINT_PAGES: Final = 20_000
+"""80 MiB of WAL between checkpoints: with random 32-byte keys twice as fast as the default."""
+_BUSY_MS: Final = 5_000
+"""A backup or an administrator's reader may hold the file for a moment; nobody else writes."""
+
+MIGRATIONS: Final = Migrations("sheaf.store")
+SCHEMAS: Final = ("0001_logs",)
+"""Every schema this version knows, oldest first; a store with another is left alone."""
+
+
+@MIGRATIONS(name=SCHEMAS[0])
+def _create(db: Database) -> None:
+    for statement in (
+        "CREATE TABLE store (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE key_ops (cid BLOB NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL,"
+        " PRIMARY KEY (cid, seq)) WITHOUT ROWID",
+        "CREATE TABLE certificates (fid BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE logs (number INTEGER PRIMARY KEY, fid BLOB NOT NULL, cid BLOB NOT NULL,"
+        " wid BLOB NOT NULL, forked_at INTEGER, UNIQUE (fid, cid, wid))",
+        "CREATE TABLE fork_proofs (log INTEGER PRIMARY KEY REFERENCES logs (number),"
+        " data BLOB NOT NULL)",
+        "CREATE TABLE entries (arrival INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " log INTEGER NOT NULL REFERENCES logs (number), seq INTEGER NOT NULL,"
+        " id BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, header BLOB NOT NULL, signature BLOB,"
+        " payload BLOB, no_effect TEXT, proven_by_seq INTEGER, UNIQUE (log, seq),"
+        " CHECK (signature IS NOT NULL OR proven_by_seq IS NOT NULL))",
+    ):
+        db.execute(statement)
+
+
+def open_database(path: Path, connect: Connect, random: Randomness) -> sqlite3.Connection:
+    """Return the write connection of a store, made or migrated to the newest schema.
+
+    Raises Refusal `store.schema_newer` (the file is then as it was) and `store.unreadable`.
+    """
+    try:
+        connection = connect(path, isolation_level=None, check_same_thread=False)
+        db = Database(connection)
+        _require_known_schema(db, path)
+        _prepare(connection)
+        MIGRATIONS.apply(db)
+        _name_store(connection, random)
+    except sqlite3.Error as exc:
+        raise Refusal("store.unreadable", f"expected a store at {path}, got: {exc}") from exc
+    return connection
+
+
+def open_reader(path: Path, connect: Connect) -> sqlite3.Connection:
+    """Return a connection that sees what was committed and cannot write."""
+    connection = connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    # FULL: the log may not go back by a single entry, or its owner would sign a number twice.
+    for pragma in (
+        f"busy_timeout = {_BUSY_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _require_known_schema(db: Database, path: Path) -> None:
+    unknown = [m.name for m in MIGRATIONS.applied(db) if m.name not in SCHEMAS]
+    if unknown:
+        detail = f"expected a store of this version or older at {path}, got schema {unknown[-1]}"
+        db.close()
+        raise Refusal("store.schema_newer", detail)
+
+
+def _name_store(connection: sqlite3.Connection, random: Randomness) -> None:
+    """Give a new store its own id, by which peers notice that a node came back with another."""
+    sql = "INSERT OR IGNORE INTO store (key, value) VALUES ('store_id', ?)"
+    if connection.execute("SELECT 1 FROM store WHERE key = 'store_id'").fetchone() is None:
+        connection.execute(sql, (random(16),))
+
+
+def _quoted(path: Path) -> str:
+    """Return a path for an SQLite URI, in which ? and # would end it."""
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

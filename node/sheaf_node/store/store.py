@@ -1,0 +1,293 @@
+"""The store: what a node holds, made durable before anybody hears of it.
+
+The order of things is the whole point. A decision is made on the planned state and queued without a
+wait in between, so decisions follow one another; the writer thread commits them in that order, many
+at a time; only then the durable state moves on, the entries can be read, and the caller goes on to
+acknowledge them. If the disk fails, nothing that was planned ever became visible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from sheaf_node.store.audit import verify_own_logs
+from sheaf_node.store.folder import FolderLock, make_file
+from sheaf_node.store.frontier import frontier_of
+from sheaf_node.store.reader import Reader
+from sheaf_node.store.schema import Connect, open_database, open_reader
+from sheaf_node.store.writer import Job, Writer
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from sheaf_node.clock import Randomness
+    from sheaf_node.store.model import Change, HeldLog, StoredEntry
+    from sheaf_node.store.state import Effects, State
+    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId, WriterId
+    from sheaf_protocol.frontier import LogState
+    from sheaf_protocol.identity import KeyLog, KeyOp
+    from sheaf_protocol.log import ForkProof
+
+T = TypeVar("T")
+
+QUEUED: Final = 64
+"""Changes waiting for the disk at most; callers wait beyond it. Full batches make it 16 MiB."""
+
+
+class Planned:
+    """What a decision may look at: everything decided so far, durable or on its way."""
+
+    def __init__(self, store: Store, state: State) -> None:
+        self._store = store
+        self.state = state
+
+    def entry_at(self, log: LogId, seq: int) -> StoredEntry | None:
+        """Return the entry at a place of a log, or None."""
+        return self._store.planned_entry(log, seq)
+
+
+class Store:
+    """One node's logs. All methods are for the thread of one event loop.
+
+    Once the disk has failed, every call raises Refusal `store.failed`; after `close`,
+    `store.closed`.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection: sqlite3.Connection,
+        reader: Reader,
+        lock: FolderLock,
+        state: State,
+        on_failure: Callable[[], None] | None,
+    ) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._lock = lock
+        self._on_failure = on_failure
+        self._durable, self._planned_state = state, state.copy()
+        self._in_flight: dict[tuple[LogId, int], StoredEntry] = {}
+        self._room = asyncio.Semaphore(QUEUED)
+        self._refusal: Refusal | None = None
+        self._is_closed = False
+        self._planned = Planned(self, self._planned_state)
+        self.store_id = reader.store_id()
+        self._writer = Writer(connection, self._finished)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        random: Randomness,
+        own: WriterId | None = None,
+        on_failure: Callable[[], None] | None = None,
+        connect: Connect = sqlite3.connect,
+    ) -> Store:
+        """Return the store in the file at `path`, made or migrated where needed.
+
+        `own` is the writer whose logs are verified first. `on_failure` is called once, on the event
+        loop, when the disk fails. Raises Refusal: `store.locked`, `store.schema_newer`,
+        `store.unreadable`, `store.corrupt`.
+        """
+        with ExitStack() as undo:
+            make_file(path)
+            lock = FolderLock(path.parent)
+            undo.callback(lock.release)
+            connection = open_database(path, connect, random)
+            undo.callback(connection.close)
+            reader = Reader(open_reader(path, connect))
+            undo.callback(reader.close)
+            state = reader.state()
+            if own is not None:
+                verify_own_logs(reader, state, own)
+            undo.pop_all()
+        return cls(
+            connection=connection, reader=reader, lock=lock, state=state, on_failure=on_failure
+        )
+
+    @property
+    def arrival(self) -> int:
+        """The arrival number of the newest durable entry; 0 when there is none."""
+        return self._durable.arrival
+
+    @property
+    def voids(self) -> int:
+        """How often since opening entries stored before lost their effect, by a fork or a cut.
+
+        Whoever folds entries begins again when it has changed.
+        """
+        return self._durable.voids
+
+    @property
+    def logs(self) -> Mapping[LogId, HeldLog]:
+        """The logs held, with their durable heads."""
+        return self._durable.logs
+
+    @property
+    def key_logs(self) -> Mapping[CoopId, KeyLog]:
+        """The key logs held, folded."""
+        return self._durable.key_logs
+
+    @property
+    def certificates(self) -> Mapping[FederationId, Certificate]:
+        """The certificates held."""
+        return self._durable.certificates
+
+    @property
+    def fork_proofs(self) -> Mapping[Digest, ForkProof]:
+        """The fork proofs held: of each forked log the lowest."""
+        return self._durable.fork_proofs
+
+    def key_ops(self, cid: CoopId, first: int = 0) -> Sequence[KeyOp]:
+        """Return the operations of a key log from number `first` on."""
+        return self._durable.key_ops.get(cid, [])[first:]
+
+    def entry(self, id_: EntryId) -> StoredEntry | None:
+        """Return the entry with this id, or None."""
+        self._require_usable()
+        return self._reader.entry(id_)
+
+    def entries_after(self, arrival: int, limit: int = 512) -> list[StoredEntry]:
+        """Return the next entries in the order in which this store took them."""
+        self._require_usable()
+        return self._reader.entries_after(arrival, limit)
+
+    def log_entries(self, log: LogId, first: int, last: int, max_bytes: int) -> list[StoredEntry]:
+        """Return entries of a log from `first`, ending where a receiver can prove them all.
+
+        See `Reader.log_entries`. Empty where nothing from `first` on is held.
+        """
+        self._require_usable()
+        held = self._durable.logs.get(log)
+        if held is None or first > held.head.seq:
+            return []
+        return self._reader.log_entries(held.number, first, last, max_bytes)
+
+    def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
+        """Return how far each log of a federation is held, as replicas compare it."""
+        self._require_usable()
+        return frontier_of(self._durable, fid)
+
+    async def commit(self, change: Change) -> list[StoredEntry]:
+        """Store a change and return its entries once they are durable.
+
+        Raises LocalProtocolError `store.conflict` where the change does not follow what was
+        planned before; nothing of it is then stored.
+        """
+        _, entries = await self.transact(lambda _: (change, None))
+        return entries
+
+    async def transact(
+        self,
+        decide: Callable[[Planned], tuple[Change, T]],
+        *,
+        then: Callable[[Effects], None] | None = None,
+    ) -> tuple[T, list[StoredEntry]]:
+        """Decide on the newest planned state, store what was decided, return when it is durable.
+
+        `decide` is called without a wait before its change is planned, so it needs no lock; it may
+        be called while earlier changes are still on their way to the disk. `then` is called when
+        the change is durable, even where the caller has been cancelled by then.
+        """
+        await self._room.acquire()
+        try:
+            self._require_usable()
+            change, result = decide(self._planned)
+            effects = self._planned_state.plan(change)
+        except BaseException:
+            self._room.release()
+            raise
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(effects, done, then)
+        await done
+        return result, effects.entries
+
+    def planned_entry(self, log: LogId, seq: int) -> StoredEntry | None:
+        """Return the entry at a place of a log, durable or on its way to the disk."""
+        entry = self._in_flight.get((log, seq))
+        held = self._durable.logs.get(log)
+        if entry is not None or held is None:
+            return entry
+        return self._reader.entry_at(held.number, seq)
+
+    async def close(self) -> None:
+        """Commit what is queued, then let go of the files."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await asyncio.to_thread(self._writer.stop)
+        self._refusal = self._refusal or Refusal("store.closed", "expected an open store")
+        self._close_connections()
+        self._lock.release()
+
+    def _enqueue(
+        self,
+        effects: Effects,
+        done: asyncio.Future[None],
+        then: Callable[[Effects], None] | None,
+    ) -> None:
+        self._planned_state.absorb(effects)
+        for entry in effects.entries:
+            self._in_flight[entry.header.log, entry.header.seq] = entry
+        self._writer.put(Job(effects, self._numbers(effects), done, then))
+
+    def _numbers(self, effects: Effects) -> dict[LogId, int]:
+        named = (*effects.logs, *(log for log, _ in effects.closed_after))
+        return {log: self._planned_state.logs[log].number for log in named}
+
+    def _finished(self, group: Sequence[Job], error: Exception | None) -> None:
+        """Hand a group's outcome from the writer thread to the event loop."""
+        with suppress(RuntimeError):  # the loop was closed: nobody is left to tell
+            group[0].loop.call_soon_threadsafe(self._settle, group, error)
+
+    def _settle(self, group: Sequence[Job], error: Exception | None) -> None:
+        if error is not None:
+            self._fail(group, error)
+            return
+        for job in group:
+            self._durable.absorb(job.effects)
+            for entry in job.effects.entries:
+                del self._in_flight[entry.header.log, entry.header.seq]
+            self._room.release()
+            if job.then is not None:
+                job.then(job.effects)
+            if not job.done.done():
+                job.done.set_result(None)
+
+    def _fail(self, group: Sequence[Job], error: Exception) -> None:
+        """Stop for good, and tell all that wait, those still queued included."""
+        detail = f"the disk refused a write ({error}); the node must be restarted"
+        self._refusal = Refusal("store.failed", detail)
+        for job in (*group, *self._writer.abandoned()):
+            self._room.release()
+            if not job.done.done():
+                job.done.set_exception(Refusal("store.failed", detail))
+        if self._on_failure is not None:
+            self._on_failure()
+
+    def _close_connections(self) -> None:
+        """Close both connections; the order decides whether the WAL is copied into the file.
+
+        The last to close does that, if it can write. After a failure nothing may be written any
+        more, so the read-only one goes last.
+        """
+        if self._refusal is not None and self._refusal.code == "store.failed":
+            self._connection.close()
+            self._reader.close()
+        else:
+            self._reader.close()
+            self._connection.close()
+
+    def _require_usable(self) -> None:
+        if self._refusal is not None:
+            raise Refusal(self._refusal.code, self._refusal.detail)
+        if self._is_closed:
+            raise Refusal("store.closed", "expected an open store")

@@ -1,0 +1,127 @@
+"""Key logs, certificates and fork proofs: what to tell a peer of them, what to ask (spec 06).
+
+They converge before data does, since data is judged by them. Pure decisions; the owner of the link
+sends what they return and stores what comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from sheaf_protocol.errors import RemoteProtocolError
+from sheaf_protocol.link.messages import LIST, ControlHave, ControlWant, KeyLogItem, KeyLogWant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sized
+
+    from sheaf_protocol.digest import CoopId, Digest, FederationId
+
+MAX_CONTROL: Final = 4_096
+"""Key logs, certificates or proofs that a node takes from peers: four federations of the largest
+size. Without it a member could fill our disk with co-ops of its own making."""
+
+MAX_TOLD: Final = 3 * MAX_CONTROL
+"""Items that one peer may tell of, all three kinds together."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlState:
+    """The control items that a node holds, as far as one peer may know of them."""
+
+    key_logs: Mapping[CoopId, tuple[int, Digest]] = field(default_factory=dict)
+    """Size and head of each."""
+    certificates: frozenset[FederationId] = frozenset()
+    proofs: frozenset[Digest] = frozenset()
+
+
+class ControlSync:
+    """The control items of one link: what was told in both directions, and asked."""
+
+    def __init__(self) -> None:
+        self.is_asking = False
+        self._is_told = self._is_whole = False
+        self._told: ControlState | None = None
+        self._key_logs: dict[CoopId, KeyLogItem] = {}
+        self._certificates: set[FederationId] = set()
+        self._proofs: set[Digest] = set()
+        self._asked: set[tuple[bytes, int]] = set()
+
+    def tell(self, ours: ControlState) -> list[ControlHave]:
+        """Return the messages that tell the peer what we hold: none if it was told already."""
+        if ours is self._told or ours == self._told:
+            return []
+        self._told = ours
+        # What a peer could not deliver may fit now: a charter, say, whose last key log has come.
+        self._asked.clear()
+        logs = [KeyLogItem(c, size, head[:8]) for c, (size, head) in sorted(ours.key_logs.items())]
+        certificates, proofs = sorted(ours.certificates), sorted(ours.proofs)
+        count = max(1, *(-(-len(one) // LIST) for one in (logs, certificates, proofs)))
+        parts = [slice(i * LIST, (i + 1) * LIST) for i in range(count)]
+        return [
+            ControlHave(logs[part], certificates[part], proofs[part], part is parts[-1])
+            for part in parts
+        ]
+
+    def hear(self, have: ControlHave) -> None:
+        """Take what the peer says it holds; a new telling takes the place of the last.
+
+        Raises RemoteProtocolError `link.control_size` where a telling does not end.
+        """
+        if self._is_whole:
+            self._key_logs.clear()
+            self._certificates.clear()
+            self._proofs.clear()
+        self._is_whole = have.is_last
+        self._key_logs.update((item.cid, item) for item in have.key_logs)
+        self._certificates.update(have.certificates)
+        self._proofs.update(have.proofs)
+        told = {*self._key_logs, *self._certificates, *self._proofs}
+        if len(told) > MAX_TOLD:
+            detail = f"expected at most {MAX_TOLD} control items, got {len(told)}"
+            raise RemoteProtocolError("link.control_size", detail)
+        self._asked = {asked for asked in self._asked if asked[0] in told}
+        self._is_told = self._is_told or have.is_last
+
+    def ask(self, ours: ControlState) -> ControlWant | None:
+        """Return what to ask for, or None: nothing is missing, or the last answer is due."""
+        if self.is_asking or not self._is_told:
+            return None
+        logs = [
+            KeyLogWant(item.cid, _size(ours, item.cid))
+            for item in self._key_logs.values()
+            if item.size > _size(ours, item.cid) and self._is_new(item.cid, item.size)
+        ]
+        certificates = [f for f in self._certificates - ours.certificates if self._is_new(f, 0)]
+        proofs = [p for p in self._proofs - ours.proofs if self._is_new(p, 0)]
+        want = ControlWant(
+            logs[: _room(ours.key_logs)],
+            certificates[: _room(ours.certificates)],
+            proofs[: _room(ours.proofs)],
+        )
+        if not (want.key_logs or want.certificates or want.proofs):
+            return None
+        self._asked.update((w.cid, self._key_logs[w.cid].size) for w in want.key_logs)
+        self._asked.update((name, 0) for name in (*want.certificates, *want.proofs))
+        self.is_asking = True
+        return want
+
+    def answered(self) -> None:
+        """The last message of the answer came."""
+        self.is_asking = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the peer has told what it holds and owes no answer: data may follow."""
+        return self._is_told and not self.is_asking
+
+    def _is_new(self, name: bytes, size: int) -> bool:
+        return (name, size) not in self._asked
+
+
+def _size(ours: ControlState, cid: CoopId) -> int:
+    return ours.key_logs.get(cid, (0, b""))[0]
+
+
+def _room(held: Sized) -> int:
+    return max(0, min(LIST, MAX_CONTROL - len(held)))

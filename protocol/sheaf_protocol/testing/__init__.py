@@ -1,0 +1,1 @@
+"""Tools that implementers need as much as we do: a log author, a link pair, vectors."""

@@ -1,0 +1,116 @@
+"""`sheaf demo`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sheaf_services.demo.cast import CAST, COORDINATOR
+from sheaf_services.demo.fleet import Fleet
+from sheaf_services.demo.homes import make_homes
+from sheaf_services.demo.meter import Meter
+from sheaf_services.demo.outcome import gather
+from sheaf_services.demo.play import Play
+from sheaf_services.demo.progress import Progress
+from sheaf_services.demo.scenario import Scenario, built_in, from_files
+from sheaf_services.demo.table import render
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+DEADLINE_S = 600
+"""Ten minutes: several times what the real week takes on two slow cores."""
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the summary, even in a terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option(
+    "--purchases",
+    type=click.Path(path_type=Path),
+    help="Folder of sales lines (CSV) to make the market of.",
+)
+@click.option(
+    "--shipments", type=click.Path(path_type=Path), help="PDPTW file of transport requests."
+)
+@click.option("--salt", default="", help="Text that the synthetic maxima are drawn with.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the nodes' folders here.")
+def demo(
+    *,
+    once: bool,
+    as_json: bool,
+    purchases: Path | None,
+    shipments: Path | None,
+    salt: str,
+    keep: Path | None,
+) -> None:
+    """Run eight nodes on this computer through one story, then stop.
+
+    Six buying co-ops, a wholesaler and a haulier, each with its own process, key and folder, buy
+    feed and fencing together and share the lorries. Nothing leaves this computer.
+    """
+    is_real = purchases is not None or shipments is not None
+    scenario = from_files(purchases, shipments, salt) if is_real else built_in()
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder = keep or Path(tempfile.mkdtemp(prefix="sheaf-demo-"))
+    stays = sys.stdout.isatty() and not once and not as_json
+    try:
+        outcome = _run(folder, scenario, Progress(is_quiet=as_json), stays=stays)
+        if as_json:
+            click.echo(json.dumps(outcome, ensure_ascii=False))
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(folder: Path, scenario: Scenario, progress: Progress, *, stays: bool) -> dict[str, Any]:
+    homes = make_homes(folder, CAST, "Borders Buying Federation")
+    fleet = Fleet(homes, DEADLINE_S)
+    meter = Meter(lambda: [node.pid for node in fleet.nodes.values()])
+    with fleet:
+        meter.start()
+        play = Play(fleet, scenario, progress)
+        play.run()
+        outcome = gather(play, scenario)
+        pools = play.report(COORDINATOR.key)["pools"]
+        meter.stop()
+        outcome |= _cost(meter)
+        if stays:
+            click.echo("\n" + render(outcome, scenario, pools))
+            _stay(fleet, folder)
+    outcome |= _cost(meter)
+    if not stays:
+        progress.tell("\n" + render(outcome, scenario, pools))
+    return outcome
+
+
+def _cost(meter: Meter) -> dict[str, float]:
+    """Return the cost so far; CPU is complete once every process has ended."""
+    return {
+        "wall_s": round(meter.wall_s, 1),
+        "cpu_s": round(meter.cpu_s, 1),
+        "peak_pss_mb": round(meter.peak_kb / 1024, 1),
+    }
+
+
+def _stay(fleet: Fleet, folder: Path) -> None:
+    """Leave the nodes running for whoever wants to look, until Ctrl-C."""
+    home = folder / COORDINATOR.key
+    click.echo(f"\nThe nodes keep running. Look: sheaf status --home {home}")
+    click.echo("Ctrl-C stops them and deletes their folders.")
+    while True:
+        fleet.look_after()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

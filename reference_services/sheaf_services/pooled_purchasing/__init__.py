@@ -1,0 +1,1 @@
+"""Pooled purchasing: members' demands joined into one buy that every node can check."""

@@ -1,0 +1,278 @@
+"""Reads a table of text lines from bytes: checked for size before anything else, all or nothing.
+
+The people who make these files see them in a spreadsheet. So a refusal names the line as the
+spreadsheet numbers it, the column by its name, what was expected and what came; and it says how
+many lines have a problem, so that nobody mends a file one upload at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""8 MiB: a week of a wholesaler's sales lines is 2 MB. Callers read at most one byte more."""
+
+MAX_LINE_BYTES: Final = 65_536
+"""64 KiB: the longest honest line seen has 200 bytes. Splitting longer ones would cost memory."""
+
+MAX_LINES: Final = 250_000
+"""Line ends of a file, blank lines and those inside quotes among them. Eight million of them
+would take seconds to tell apart and hold nothing."""
+
+_DELIMITERS: Final = (";", ",", "\t")
+_BOM_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """What columns a file has. `numbers` are those in which a decimal comma would split a cell."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    numbers: frozenset[str] = frozenset()
+    is_open: bool = False
+    """Whether other columns are passed over; where not, a misspelt optional one is found."""
+    max_rows: int = 20_000
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The names of the columns by their spelling without case, spaces and underscores."""
+        return {_plain(name): name for name in (*self.required, *self.optional)}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line below the header, cells by column name as written."""
+
+    line: int
+    cells: dict[str, str]
+
+    def text(self, column: str) -> str:
+        """Return a cell without the spaces around it; empty where the column is absent."""
+        return self.cells.get(column, "").strip()
+
+    def refusal(self, code: str, column: str, expected: str) -> Refusal:
+        """Return the refusal of one cell."""
+        came = shown(self.cells.get(column, ""))
+        return Refusal(code, f"line {self.line}, column {column}: expected {expected}, got {came}")
+
+
+@dataclass(slots=True)
+class _Problems:
+    """The first problem of a file and the number of lines that have one."""
+
+    first: Refusal | None = None
+    lines: int = 0
+
+    def note(self, refusal: Refusal) -> None:
+        self.first = self.first or refusal
+        self.lines += 1
+
+    def refuse_if_any(self) -> None:
+        if self.first is None:
+            return
+        others = self.lines - 1
+        more = f"; {others} more line{'s have' if others > 1 else ' has'} a problem"
+        raise Refusal(self.first.code, self.first.detail + (more if others else ""))
+
+
+@dataclass(slots=True)
+class Once:
+    """Sees to it that a reference stands in a file once."""
+
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def require(self, row: Row, column: str, value: str) -> None:
+        """Raise Refusal `import.duplicate_ref` if another line had this value."""
+        first = self.lines.setdefault(value, row.line)
+        if first != row.line:
+            raise row.refusal(
+                "import.duplicate_ref", column, f"a reference not used on line {first}"
+            )
+
+
+def read_rows(content: bytes, layout: Layout, parse: Callable[[Row], T]) -> list[T]:
+    """Return what `parse` makes of each line below the header, or refuse the whole file.
+
+    Raises Refusal `import.*`: the first problem, and how many lines have one.
+    """
+    text = _text_of(content)
+    delimiter = _delimiter_of(text, layout)
+    records = _records(text, delimiter)
+    line, header = next(records, (1, []))
+    names = _names(line, header, layout)
+    below = list(itertools.islice(records, layout.max_rows + 1))
+    if len(below) > layout.max_rows:
+        raise Refusal("import.too_many", f"expected at most {layout.max_rows} lines, got more")
+    if not below:
+        raise Refusal("import.empty", "expected lines below the header, got the header alone")
+    return each(below, lambda record: parse(_row(*record, names, layout, delimiter)))
+
+
+def each(items: Iterable[S], parse: Callable[[S], T]) -> list[T]:
+    """Return what `parse` makes of all items, or raise the first refusal with the number of others.
+
+    An item is a line, or what lines were joined into.
+    """
+    problems, results = _Problems(), []
+    for item in items:
+        try:
+            results.append(parse(item))
+        except Refusal as refusal:
+            problems.note(refusal)
+    problems.refuse_if_any()
+    return results
+
+
+def shown(text: str) -> str:
+    """Return a short printable form of a cell, safe to show to a person."""
+    return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
+def _text_of(content: bytes) -> str:
+    if len(content) > MAX_BYTES:
+        raise Refusal(
+            "import.too_large", f"expected at most {MAX_BYTES} bytes, got {len(content)} or more"
+        )
+    if max(content.count(b"\n"), content.count(b"\r")) > MAX_LINES:
+        raise Refusal("import.too_many", f"expected at most {MAX_LINES} line ends, got more")
+    for number, line in enumerate(content.splitlines(), start=1):
+        if len(line) > MAX_LINE_BYTES:
+            detail = f"expected at most {MAX_LINE_BYTES} bytes, got {len(line)}"
+            raise Refusal("import.line_too_long", f"line {number}: {detail}")
+    if content.startswith(_BOM_16):
+        raise Refusal("import.encoding", "expected UTF-8 text, got UTF-16")
+    if b"\0" in content:
+        line_number = _line_at(content, content.index(b"\0"))
+        raise Refusal("import.nul", f"line {line_number}: expected text, got a zero byte")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        # The offset counts from behind a byte order mark; no line ends in there.
+        byte = exc.object[exc.start]
+        where = f"line {_line_at(exc.object, exc.start)}"
+        raise Refusal("import.encoding", f"{where}: expected UTF-8, got byte 0x{byte:02x}") from exc
+    if not text.strip():
+        raise Refusal("import.empty", "expected a header and lines, got an empty file")
+    return text
+
+
+def _line_at(content: bytes, offset: int) -> int:
+    return len(content[: offset + 1].splitlines())
+
+
+def _delimiter_of(text: str, layout: Layout) -> str:
+    """Return the delimiter that gives the header the most known names.
+
+    Of equals, one that gives all lines as many cells as the header; a guess from character
+    counts takes the comma of a decimal comma for a delimiter.
+    """
+    known = layout.columns
+    best, best_score = ",", (-1, False, 0)
+    first = next(line for line in text.splitlines() if line.strip())
+    for delimiter in (d for d in _DELIMITERS if d in first):
+        header = _header(text, delimiter)
+        names = sum(_plain(name) in known for name in header)
+        is_sure = names == len(header)
+        is_constant = is_sure or _is_constant(text, delimiter, len(header))
+        score = (names, is_constant, len(header))
+        if score > best_score:
+            best, best_score = delimiter, score
+    return best
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    """Return the first line's cells; none where its quotes do not fit this delimiter."""
+    try:
+        return next(_records(text, delimiter), (1, []))[1]
+    except Refusal:
+        return []
+
+
+def _is_constant(text: str, delimiter: str, width: int) -> bool:
+    try:
+        return all(len(cells) == width for _, cells in _records(text, delimiter))
+    except Refusal:
+        return False
+
+
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each line that holds anything, with the number it starts on."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    before = 0
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield before + 1, cells
+            before = reader.line_num
+    except csv.Error as exc:
+        detail = f"line {before + 1}: expected quotes that close and no text after them"
+        raise Refusal("import.quote", f"{detail}, got {exc}") from exc
+
+
+def _names(line: int, header: Sequence[str], layout: Layout) -> list[str]:
+    """Return the column name of each cell; unknown columns keep their own spelling."""
+    known = layout.columns
+    names = [known.get(_plain(name), name.strip()) for name in header]
+    for name in known.values():
+        if names.count(name) > 1:
+            detail = f"expected the column {name} once, got it {names.count(name)} times"
+            raise Refusal("import.column_twice", f"line {line}: {detail}")
+    for name in layout.required:
+        if name not in names:
+            came = ", ".join(shown(other) for other in names[:12]) or "no names"
+            detail = f"expected a column {name}, got {came}"
+            raise Refusal("import.column_missing", f"line {line}: {detail}")
+    for name in names:
+        if not layout.is_open and name not in known.values():
+            raise Refusal("import.column_unknown", f"line {line}: {_unknown(name, layout)}")
+    return names
+
+
+def _unknown(name: str, layout: Layout) -> str:
+    near = difflib.get_close_matches(_plain(name)[:64], layout.columns, n=1)
+    hint = f"the column {layout.columns[near[0]]}" if near else f"only {', '.join(layout.columns)}"
+    return f"expected {hint}, got {shown(name)}"
+
+
+def _row(
+    line: int, cells: Sequence[str], names: Sequence[str], layout: Layout, delimiter: str
+) -> Row:
+    if len(cells) == len(names):
+        return Row(line, dict(zip(names, cells, strict=True)))
+    if delimiter == "," and len(cells) > len(names):
+        _refuse_split_number(line, cells, names, layout)
+    detail = f"expected {len(names)} cells, got {len(cells)}"
+    raise Refusal("import.row_width", f"line {line}: {detail}")
+
+
+def _refuse_split_number(
+    line: int, cells: Sequence[str], names: Sequence[str], layout: Layout
+) -> None:
+    """Name a decimal comma where it split a number in two: `12,5` in a file of commas."""
+    for index, name in enumerate(names):
+        if name in layout.numbers and all(_is_digits(cell) for cell in cells[index : index + 2]):
+            came = ",".join(cells[index : index + 2])
+            detail = f"expected a decimal point, got {shown(came)}"
+            raise Refusal("import.decimal_comma", f"line {line}, column {name}: {detail}")
+
+
+def _is_digits(cell: str) -> bool:
+    return cell.strip().isascii() and cell.strip().isdigit()
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace(" ", "").replace("_", "").replace("-", "")

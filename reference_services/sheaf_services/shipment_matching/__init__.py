@@ -1,0 +1,1 @@
+"""Matches transport requests to spare vehicle capacity and splits the cost of the pooled trips."""

@@ -1,0 +1,241 @@
+"""What a node takes on links, as plain decisions: blame, doors, duplicates, back-off, addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from sheaf_node.config import Config, Limits
+from sheaf_node.keyring import Keyring
+from sheaf_node.peering.dialer import audiences, link_address
+from sheaf_node.peering.exchange import glance
+from sheaf_node.peering.live import own_batches
+from sheaf_node.peering.policy import (
+    BAD_WINDOW_MS,
+    MAX_BAD,
+    Doors,
+    Strikes,
+    back_off_ms,
+    is_own_fault,
+    keeps_new,
+)
+from sheaf_node.peering.server import PeerServer
+from sheaf_node.store import StoredEntry
+from sheaf_protocol.digest import FederationId, WriterId
+from sheaf_protocol.envelope import Envelope, open_header
+from sheaf_protocol.errors import Refusal
+from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
+from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop
+
+HILL = make_coop("Hill")
+SMALL, LARGE = WriterId(b"a" * 32), WriterId(b"b" * 32)
+
+
+@pytest.mark.parametrize(
+    ("old_by", "new_by", "kept", "reason"),
+    [
+        (SMALL, LARGE, SMALL, "both dialled: the smaller id's stays"),
+        (LARGE, SMALL, SMALL, "whichever came first"),
+        (SMALL, SMALL, SMALL, "dialled again: the first was lost"),
+        (LARGE, LARGE, LARGE, "dialled again by the larger"),
+    ],
+)
+def test_both_ends_keep_the_same_of_two_links(
+    old_by: WriterId, new_by: WriterId, kept: WriterId, reason: str
+) -> None:
+    stays = [
+        keeps_new(own, other, is_old_dialled=old_by == own, is_new_dialled=new_by == own)
+        for own, other in ((SMALL, LARGE), (LARGE, SMALL))
+    ]
+
+    assert stays[0] == stays[1], reason
+    assert (new_by if stays[0] else old_by) == kept, reason
+
+
+def test_back_off_doubles_up_to_the_most() -> None:
+    longest = [back_off_ms(n, 500, 60_000, lambda size: b"\xff" * size) for n in range(10)]
+    shortest = [back_off_ms(n, 500, 60_000, bytes) for n in range(10)]
+
+    assert shortest == [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]
+    assert all(low <= high <= 2 * low for low, high in zip(shortest, longest, strict=True))
+    assert back_off_ms(10_000, 500, 60_000, os.urandom) <= 60_000
+
+
+def test_twenty_refused_entries_within_the_window_are_too_many() -> None:
+    strikes = Strikes()
+
+    assert [strikes.add(at) for at in range(MAX_BAD)] == [False] * (MAX_BAD - 1) + [True]
+
+
+def test_refused_entries_are_forgotten_in_time() -> None:
+    strikes = Strikes()
+
+    assert not any(strikes.add(at * BAD_WINDOW_MS) for at in range(3 * MAX_BAD))
+
+
+@pytest.mark.parametrize(
+    ("code", "is_own"),
+    [
+        ("env.signature", True),
+        ("enc.not_shortest", True),
+        ("fork.same_entry", True),
+        ("key.closed", False),  # the close may not have reached the peer
+        ("key.fork", False),  # the co-op's own doing
+        ("log.bad_prev", False),  # the author's doing
+    ],
+)
+def test_blame_rests_on_what_the_bytes_alone_show(code: str, is_own: bool) -> None:
+    assert is_own_fault(code) is is_own
+
+
+def test_doors_count_by_address_and_in_all() -> None:
+    doors = Doors(3, 2)
+
+    assert [doors.enter(a) for a in ("x", "x", "x", "y", "z")] == [True, True, False, True, False]
+    doors.leave("x")
+    assert doors.enter("z")
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "audience"),
+    [
+        ("ws://127.0.0.1:8440", "ws://127.0.0.1:8440/sheaf/1/link", "127.0.0.1:8440"),
+        ("https://Node.example/", "wss://node.example/sheaf/1/link", "node.example"),
+        ("wss://node.example:443", "wss://node.example/sheaf/1/link", "node.example"),
+        ("http://[::1]:8440", "ws://[::1]:8440/sheaf/1/link", "[::1]:8440"),
+        ("wss://node.example/deep/link", "wss://node.example/deep/link", "node.example"),
+    ],
+)
+def test_url_gives_address_and_audience(url: str, address: str, audience: str) -> None:
+    assert link_address(url) == (address, audience)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("ftp://node.example", "another scheme"),
+        ("ws://", "no host"),
+        ("ws://user:word@node.example", "a password"),
+        ("ws://node.example/?a=1", "a query"),
+        ("ws://node.example:99999", "no such port"),
+    ],
+)
+def test_unusable_url_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        link_address(url)
+
+    assert caught.value.code == "peer.url", reason
+
+
+def test_public_name_counts_with_and_without_the_port() -> None:
+    assert audiences(["Node.example"], "0.0.0.0", 8440) == ["node.example", "node.example:8440"]  # noqa: S104  # nothing listens
+
+
+def test_node_without_public_names_answers_to_its_host() -> None:
+    assert "127.0.0.1:8440" in audiences([], "127.0.0.1", 8440)
+
+
+def stored(envelopes: list[Envelope]) -> list[StoredEntry]:
+    return [
+        StoredEntry(
+            id=envelope.id,
+            arrival=arrival,
+            envelope=envelope,
+            header=open_header(envelope),
+            kind="x.note",
+            no_effect=None,
+            proven_by_seq=None,
+        )
+        for arrival, envelope in enumerate(envelopes, 1)
+    ]
+
+
+def authored(coop: TestCoop, count: int, size: int = 0, fid: int = 0) -> list[Envelope]:
+    author = LogAuthor(coop, FederationId(bytes([fid]) * 32))
+    return [author.append("x.note", bytes(size)) for _ in range(count)]
+
+
+def test_only_own_entries_are_pushed() -> None:
+    entries = stored([*authored(HILL, 2), *authored(make_coop("Dale"), 3)])
+
+    [live] = own_batches(entries, HILL.wid)
+
+    assert (live.first, live.last.seq, len(live.envelopes)) == (1, 2, 2)
+
+
+def test_federations_are_pushed_apart() -> None:
+    entries = stored([*authored(HILL, 2), *authored(HILL, 1, fid=1)])
+
+    assert [len(live.envelopes) for live in own_batches(entries, HILL.wid)] == [2, 1]
+
+
+@pytest.mark.parametrize(("count", "size"), [(MAX_BATCH_ENTRIES + 1, 0), (5, 65_000)])
+def test_pushed_batches_fit_a_frame(count: int, size: int) -> None:
+    batches = list(own_batches(stored(authored(HILL, count, size)), HILL.wid))
+
+    assert len(batches) == 2
+    assert all(live.size <= MAX_BATCH_BYTES for live in batches)
+    assert batches[1].first == batches[0].last.seq + 1
+
+
+@pytest.mark.parametrize("header", [b"", b"\xc1", b"\x80", b"\x91\xa1\xff"])
+def test_glance_at_what_is_no_header_shows_nothing(header: bytes) -> None:
+    assert glance(Envelope(header, b"", b"")) is None
+
+
+async def serve(**options: object) -> PeerServer:
+    async def run(*_: object) -> None:
+        return
+
+    keyring = Keyring(
+        cid=HILL.cid, writer=HILL.writer, manager=HILL.manager, prekeys=[], key_ops=HILL.key_ops
+    )
+    config = Config(name="Hill", peer_port=0, limits=Limits(links=1))
+    server = PeerServer(config, keyring, run, **options)  # type: ignore[arg-type]
+    await server.start()
+    return server
+
+
+async def is_ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the other end closes or resets the connection without a word."""
+    try:
+        return await asyncio.wait_for(reader.read(), 10) == b""
+    except ConnectionResetError:
+        return True
+
+
+async def test_connection_that_says_nothing_is_dropped() -> None:
+    server = await serve(head_ms=50)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /sheaf/1/li")
+
+    assert await is_ended(reader)
+
+    writer.close()
+    await server.stop()
+
+
+async def test_connections_beyond_twice_the_links_are_turned_away() -> None:
+    server = await serve()
+    first_two = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    assert await is_ended(reader)
+
+    for one in (*(writer for _, writer in first_two), writer):
+        one.close()
+    await server.stop()
+
+
+async def test_address_that_is_not_ours_is_refused() -> None:
+    config = Config(name="Hill", peer_host="192.0.2.1", peer_port=0)
+    server = PeerServer(config, None, None)  # type: ignore[arg-type]
+
+    with pytest.raises(Refusal) as caught:
+        await server.start()
+
+    assert caught.value.code == "peer.address"
+    assert "peer_host" in caught.value.detail

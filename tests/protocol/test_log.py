@@ -1,0 +1,202 @@
+import msgspec
+import pytest
+
+from sheaf_protocol.codec import encode
+from sheaf_protocol.digest import EntryId, WriterId
+from sheaf_protocol.envelope import Envelope, Header, open_header
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.identity import signing_key
+from sheaf_protocol.log import (
+    EMPTY,
+    ForkProof,
+    Head,
+    Place,
+    decode_fork_proof,
+    fork_leaf,
+    make_fork_proof,
+    place,
+    require_next,
+    require_writer,
+    verify_fork_proof,
+)
+from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_federation
+
+COOP = make_coop("Hill Farm")
+FID = make_federation([(COOP, ["buyer"])]).fid
+NOTE = b"\x80"
+
+
+def author() -> LogAuthor:
+    return LogAuthor(COOP, FID)
+
+
+def header_of(envelope: Envelope, **changes: object) -> Header:
+    return msgspec.structs.replace(open_header(envelope), **changes)
+
+
+def fork() -> tuple[Envelope, Envelope]:
+    one = author()
+    other = one.twin()
+    return one.append("x.note", b"\x80"), other.append("x.note", b"\x90")
+
+
+def code_of(call: object, *args: object) -> str:
+    with pytest.raises(RemoteProtocolError) as caught:
+        call(*args)  # type: ignore[operator]  # the table below holds functions
+    return caught.value.code
+
+
+def test_first_entry_follows_on_nothing() -> None:
+    assert place(EMPTY, header_of(author().append("x.note", NOTE))) is Place.NEXT
+
+
+def test_each_entry_follows_on_the_one_before() -> None:
+    writer = author()
+    writer.append("x.note", NOTE)
+    head = writer.head
+
+    second = header_of(writer.append("x.note", NOTE))
+
+    assert place(head, second) is Place.NEXT
+    require_next(head, second)
+
+
+SECOND = Head(seq=2, id=EntryId(b"h" * 32), time_ms=START_MS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stands", "code", "fault"),
+    [
+        ({"seq": 2}, Place.PAST, "log.past", Fault.SENDER),
+        ({"seq": 1}, Place.PAST, "log.past", Fault.SENDER),
+        ({"seq": 4}, Place.GAP, "log.gap", Fault.NOT_YET),
+        ({"seq": 3, "prev": EntryId(b"x" * 32)}, Place.BAD_PREV, "log.bad_prev", Fault.SENDER),
+        ({"seq": 3, "time_ms": START_MS - 1}, Place.BAD_TIME, "log.bad_time", Fault.SENDER),
+    ],
+)
+def test_entry_at_another_place_is_told_apart(
+    changes: dict[str, object], stands: Place, code: str, fault: Fault
+) -> None:
+    header = header_of(author().append("x.note", NOTE), **{"prev": SECOND.id, **changes})
+
+    assert place(SECOND, header) is stands
+    with pytest.raises(RemoteProtocolError) as caught:
+        require_next(SECOND, header)
+    assert (caught.value.code, caught.value.fault) == (code, fault)
+
+
+def test_first_entry_with_a_predecessor_is_refused() -> None:
+    header = header_of(author().append("x.note", NOTE), prev=EntryId(b"x" * 32))
+
+    assert place(EMPTY, header) is Place.BAD_PREV
+
+
+def test_equal_time_is_allowed() -> None:
+    header = header_of(author().append("x.note", NOTE), seq=3, prev=SECOND.id)
+
+    assert place(SECOND, header) is Place.NEXT
+
+
+def test_delegated_writer_may_sign_until_it_expires() -> None:
+    header = header_of(author().append("x.note", NOTE))
+    expires = COOP.keys.writers[COOP.wid].expires_ms
+
+    require_writer(COOP.keys, msgspec.structs.replace(header, time_ms=expires))
+
+    late = msgspec.structs.replace(header, time_ms=expires + 1)
+    assert code_of(require_writer, COOP.keys, late) == "key.expired"
+
+
+def test_unknown_writer_may_still_be_delegated() -> None:
+    header = header_of(author().append("x.note", NOTE), wid=WriterId(b"x" * 32))
+
+    with pytest.raises(RemoteProtocolError) as caught:
+        require_writer(COOP.keys, header)
+
+    assert (caught.value.code, caught.value.fault) == ("key.unknown", Fault.NOT_YET)
+
+
+def test_closed_writer_may_sign_up_to_its_cut() -> None:
+    coop = make_coop("Dale")
+    header = header_of(LogAuthor(coop, FID).append("x.note", NOTE))
+    coop.close(Head(seq=7, id=EntryId(b"h" * 32), time_ms=0))
+
+    require_writer(coop.keys, msgspec.structs.replace(header, seq=7))
+
+    beyond = msgspec.structs.replace(header, seq=8)
+    assert code_of(require_writer, coop.keys, beyond) == "key.closed"
+
+
+def test_fork_proof_needs_nothing_but_itself() -> None:
+    proof = make_fork_proof(*fork())
+
+    header = verify_fork_proof(decode_fork_proof(encode(proof)))
+
+    assert (header.wid, header.seq) == (COOP.wid, 1)
+    assert len(encode(proof)) < 2_048
+
+
+def test_fork_proof_is_the_same_whichever_branch_was_seen_first() -> None:
+    one, other = fork()
+
+    assert make_fork_proof(one, other) == make_fork_proof(other, one)
+
+
+def test_fork_proof_has_one_id_however_often_its_headers_were_signed() -> None:
+    proof = make_fork_proof(*fork())
+    signed_again = Envelope(proof.first.header, bytes(64), b"")
+
+    assert ForkProof(signed_again, proof.second).id == proof.id
+
+
+def test_one_entry_twice_proves_nothing() -> None:
+    one, _ = fork()
+
+    assert code_of(make_fork_proof, one, one) == "fork.same_entry"
+
+
+def test_proof_in_the_other_order_is_refused() -> None:
+    proof = make_fork_proof(*fork())
+
+    swapped = ForkProof(proof.second, proof.first)
+
+    assert code_of(verify_fork_proof, swapped) == "fork.same_entry"
+
+
+def test_two_places_of_one_log_prove_nothing() -> None:
+    writer = author()
+
+    pair = writer.append("x.note", NOTE), writer.append("x.note", NOTE)
+
+    assert code_of(make_fork_proof, *pair) == "fork.other_place"
+
+
+def test_two_writers_at_one_number_prove_nothing() -> None:
+    other = LogAuthor(COOP, FID, writer=signing_key(b"o" * 32))
+
+    pair = author().append("x.note", NOTE), other.append("x.note", NOTE)
+
+    assert code_of(make_fork_proof, *pair) == "fork.other_place"
+
+
+@pytest.mark.parametrize("side", ["first", "second"])
+def test_unsigned_branch_proves_nothing(side: str) -> None:
+    proof = make_fork_proof(*fork())
+    bare = Envelope(getattr(proof, side).header, b"", b"")
+
+    unsigned = msgspec.structs.replace(proof, **{side: bare})
+
+    assert code_of(verify_fork_proof, unsigned) == "env.signature"
+
+
+def test_proof_that_carries_a_payload_is_refused() -> None:
+    first, second = sorted(fork(), key=lambda envelope: envelope.id)
+
+    assert code_of(verify_fork_proof, ForkProof(first, second)) == "fork.payload"
+
+
+def test_fork_leaf_tells_log_and_place() -> None:
+    log = author().log
+
+    assert fork_leaf(log, 3) != fork_leaf(log, 4)
+    assert len(fork_leaf(log, 3)) == 32

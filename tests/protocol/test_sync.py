@@ -1,0 +1,464 @@
+"""What is told and asked on a link, decided without a socket or a store."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId, digest
+from sheaf_protocol.errors import RemoteProtocolError
+from sheaf_protocol.frontier import FrontierItem, LogState, Range, items, root
+from sheaf_protocol.link import Claims, ControlState, ControlSync, DataSync
+from sheaf_protocol.link.control_sync import MAX_CONTROL, MAX_TOLD
+from sheaf_protocol.link.data_sync import CLAIM_MS, MAX_LOGS, PATIENCE_MS
+from sheaf_protocol.link.messages import LIST, ControlHave
+
+NOW = 1_000_000
+
+
+def name(text: str | int) -> Digest:
+    return digest("test", str(text).encode())
+
+
+def log(text: str | int) -> LogId:
+    return LogId(name(text))
+
+
+def state(**heights: int) -> dict[LogId, LogState]:
+    """A frontier: each log at a height, all nodes on the same branch."""
+    return {log(n): LogState(seq=h, head=name(f"{n}{h}")) for n, h in heights.items()}
+
+
+def control(logs: dict[str, int], certificates: str = "", proofs: str = "") -> ControlState:
+    return ControlState(
+        key_logs={CoopId(name(n)): (size, name(f"{n}{size}")) for n, size in logs.items()},
+        certificates=frozenset(FederationId(name(c)) for c in certificates),
+        proofs=frozenset(name(p) for p in proofs),
+    )
+
+
+def tell_all(sync: ControlSync, theirs: ControlState) -> None:
+    for have in ControlSync().tell(theirs):
+        sync.hear(have)
+
+
+def test_control_state_is_told_once() -> None:
+    sync, ours = ControlSync(), control({"a": 3}, "f")
+
+    [have] = sync.tell(ours)
+
+    assert (len(have.key_logs), len(have.certificates), have.is_last) == (1, 1, True)
+    assert sync.tell(ours) == []
+    assert sync.tell(control({"a": 3}, "f")) == []
+
+
+def test_changed_control_state_is_told_again() -> None:
+    sync = ControlSync()
+    sync.tell(control({"a": 3}))
+
+    assert sync.tell(control({"a": 4}))
+
+
+def test_long_control_state_goes_in_parts() -> None:
+    many = control({str(n): 1 for n in range(LIST + 1)})
+
+    first, second = ControlSync().tell(many)
+
+    assert (len(first.key_logs), first.is_last) == (LIST, False)
+    assert (len(second.key_logs), second.is_last) == (1, True)
+
+
+def test_missing_control_items_are_asked_for() -> None:
+    sync = ControlSync()
+    tell_all(sync, control({"a": 3, "b": 2, "c": 1}, "fg", "p"))
+
+    want = sync.ask(control({"a": 3, "b": 1}, "f"))
+
+    assert want is not None
+    assert {(w.cid, w.first) for w in want.key_logs} == {(name("b"), 1), (name("c"), 0)}
+    assert want.certificates == [name("g")]
+    assert want.proofs == [name("p")]
+
+
+def test_nothing_is_asked_before_all_was_told() -> None:
+    sync = ControlSync()
+    [have] = ControlSync().tell(control({"a": 3}))
+
+    sync.hear(ControlHave(have.key_logs, [], [], False))
+
+    assert sync.ask(control({})) is None
+    assert not sync.is_settled
+
+
+def test_no_second_question_before_the_answer() -> None:
+    sync = ControlSync()
+    tell_all(sync, control({"a": 3}))
+    assert sync.ask(control({})) is not None
+
+    assert sync.ask(control({})) is None
+    assert not sync.is_settled
+    sync.answered()
+    assert sync.is_settled
+
+
+def test_control_item_that_did_not_come_is_not_asked_for_again() -> None:
+    sync = ControlSync()
+    tell_all(sync, control({"a": 3}))
+    sync.ask(control({}))
+    sync.answered()
+
+    assert sync.ask(control({})) is None
+
+
+def test_control_item_in_vain_is_tried_again_once_we_hold_more() -> None:
+    sync, before, after = ControlSync(), control({}), control({"b": 1})
+    sync.tell(before)
+    tell_all(sync, control({"b": 1}, "f"))
+    sync.ask(before)
+    sync.answered()
+    sync.tell(after)
+
+    want = sync.ask(after)
+
+    assert want is not None
+    assert want.certificates == [name("f")]
+
+
+def test_new_telling_takes_the_place_of_the_old() -> None:
+    """A proof may be replaced by a lower one: the first is no longer to be had."""
+    sync = ControlSync()
+    tell_all(sync, control({}, "", "p"))
+    tell_all(sync, control({}, "", "q"))
+
+    want = sync.ask(control({}))
+
+    assert want is not None
+    assert want.proofs == [name("q")]
+
+
+def test_settled_without_a_difference() -> None:
+    sync, ours = ControlSync(), control({"a": 3}, "f")
+    tell_all(sync, ours)
+
+    assert sync.ask(ours) is None
+    assert sync.is_settled
+
+
+def test_full_node_asks_for_no_more_key_logs() -> None:
+    full = control({str(n): 1 for n in range(MAX_CONTROL)})
+    sync = ControlSync()
+    tell_all(sync, control({"newcomer": 1}))
+
+    assert sync.ask(full) is None
+
+
+def heard(theirs: dict[LogId, LogState], claims: Claims | None = None) -> DataSync:
+    """A peer that has told its whole frontier."""
+    sync = DataSync(claims or Claims())
+    sync.hear(items(theirs), NOW)
+    return sync
+
+
+def test_what_the_peer_has_more_is_asked_for() -> None:
+    sync = heard(state(a=5, b=2, c=3))
+
+    ranges = sync.ask(state(a=3, b=2), NOW)
+
+    assert set(ranges) == {
+        Range(log=log("a"), first=4, last=5),
+        Range(log=log("c"), first=1, last=3),
+    }
+
+
+def test_no_second_question_while_one_is_open() -> None:
+    sync = heard(state(a=5))
+    sync.ask({}, NOW)
+    sync.hear(items(state(a=9)), NOW)
+
+    assert sync.ask({}, NOW) == []
+    assert sync.is_asking
+
+
+def test_next_question_takes_up_what_was_told_meanwhile() -> None:
+    sync = heard(state(a=5))
+    sync.ask({}, NOW)
+    sync.hear(items(state(a=9)), NOW)
+    assert sync.served(state(a=5)) == []
+
+    assert sync.ask(state(a=5), NOW) == [Range(log=log("a"), first=6, last=9)]
+
+
+def test_what_did_not_come_is_not_asked_for_again() -> None:
+    sync = heard(state(a=5))
+    sync.ask({}, NOW)
+
+    assert sync.served(state(a=2)) == [log("a")]
+    assert sync.ask(state(a=2), NOW) == []
+
+
+@pytest.mark.parametrize("again", ["told more", "retry"])
+def test_what_did_not_come_is_tried_again(again: str) -> None:
+    sync = heard(state(a=5))
+    sync.ask({}, NOW)
+    sync.served({})
+    if again == "told more":
+        sync.hear(items(state(a=6)), NOW)
+    else:
+        sync.retry()
+
+    assert sync.ask({}, NOW) != []
+
+
+def test_answer_runs_on_without_a_gap() -> None:
+    sync = heard(state(a=3))
+    sync.ask({}, NOW)
+
+    for seq in (1, 2, 3, 4):  # a signed entry a little beyond proves those before it
+        sync.receive(log("a"), seq, NOW)
+
+
+@pytest.mark.parametrize(
+    ("asked_log", "seq", "reason"),
+    [
+        ("a", 2, "a gap at the start"),
+        ("a", 0, "before the range"),
+        ("b", 1, "a log not asked for"),
+    ],
+)
+def test_answer_to_something_else_is_refused(asked_log: str, seq: int, reason: str) -> None:
+    sync = heard(state(a=3))
+    sync.ask({}, NOW)
+
+    with pytest.raises(RemoteProtocolError) as caught:
+        sync.receive(log(asked_log), seq, NOW)
+
+    assert caught.value.code == "link.range", reason
+
+
+def test_unasked_answer_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match=r"link\.range"):
+        heard(state(a=3)).receive(log("a"), 1, NOW)
+
+
+def test_silence_while_an_answer_is_due_is_a_stall() -> None:
+    sync = heard(state(a=3))
+    sync.ask({}, NOW)
+
+    assert not sync.is_stalled(NOW + 30_000, 30_000)
+    assert sync.is_stalled(NOW + 30_001, 30_000)
+    sync.receive(log("a"), 1, NOW + 30_001)
+    assert not sync.is_stalled(NOW + 60_000, 30_000)
+
+
+def test_log_is_asked_of_one_peer_at_a_time() -> None:
+    claims = Claims()
+    one, other = heard(state(a=3), claims), heard(state(a=3), claims)
+    assert one.ask({}, NOW)
+
+    assert other.ask({}, NOW) == []
+    assert other.is_waiting
+
+
+@pytest.mark.parametrize("way", ["served", "dropped", "lapsed"])
+def test_log_is_asked_of_another_peer_when_the_first_is_done(way: str) -> None:
+    claims, now = Claims(), NOW
+    one, other = heard(state(a=3), claims), heard(state(a=3), claims)
+    one.ask({}, NOW)
+    if way == "served":
+        one.served({})
+    elif way == "dropped":
+        claims.drop(one)
+    else:
+        now += CLAIM_MS
+
+    assert other.ask({}, now) == [Range(log=log("a"), first=1, last=3)]
+
+
+def test_release_by_another_changes_nothing() -> None:
+    claims = Claims()
+    one, other = heard(state(a=3), claims), heard(state(a=3), claims)
+    one.ask({}, NOW)
+
+    claims.release(log("a"), other)
+
+    assert other.ask({}, NOW) == []
+
+
+def test_linked_authors_log_is_not_asked_of_others_at_once() -> None:
+    claims = Claims()
+    author, other = heard({}, claims), heard(state(a=3), claims)
+    claims.expect(log("a"), author)
+
+    assert other.ask({}, NOW) == []
+    assert other.is_waiting
+    assert other.ask({}, NOW + PATIENCE_MS) != []
+
+
+def test_linked_author_is_asked_at_once() -> None:
+    claims = Claims()
+    author = heard(state(a=3), claims)
+    claims.expect(log("a"), author)
+
+    assert author.ask({}, NOW) != []
+
+
+def test_author_that_left_is_no_longer_waited_for() -> None:
+    claims = Claims()
+    author, other = heard({}, claims), heard(state(a=3), claims)
+    claims.expect(log("a"), author)
+    claims.drop(author)
+
+    assert other.ask({}, NOW) != []
+
+
+def test_equal_root_means_that_the_peer_holds_what_we_hold() -> None:
+    ours, sync = state(a=3, b=1), DataSync(Claims())
+
+    assert sync.hear_root(root(ours), root(ours), ours)
+    assert sync.news(ours) == []
+    assert sync.follows(log("a"), 4)
+
+
+def test_other_root_says_nothing_of_logs() -> None:
+    ours, sync = state(a=3), DataSync(Claims())
+
+    assert not sync.hear_root(root({}), root(ours), ours)
+    assert len(sync.news(ours)) == 1
+
+
+def test_news_are_told_once() -> None:
+    sync = heard(state(a=3, b=1))
+
+    first = sync.news(state(a=4, b=1))
+
+    assert [(item.log, item.seq) for item in first] == [(log("a"), 4)]
+    assert sync.news(state(a=4, b=1)) == []
+
+
+def test_what_the_peer_sent_is_no_news_to_it() -> None:
+    sync = heard({})
+    sync.assume(FrontierItem(log("a"), 2, bytes(8)), NOW)
+    sync.assume(FrontierItem(log("a"), 1, bytes(8)), NOW)
+
+    assert sync.news(state(a=2)) == []
+    assert sync.follows(log("a"), 3)
+
+
+def test_live_entry_that_leaves_a_gap_leads_to_a_question() -> None:
+    sync = DataSync(Claims())
+
+    sync.assume(FrontierItem(log("a"), 4, bytes(8)), NOW)
+
+    assert sync.ask(state(a=1), NOW) == [Range(log=log("a"), first=2, last=4)]
+
+
+def test_whole_frontier_is_told_on_demand_although_told_before() -> None:
+    sync, ours = heard({}), state(a=1, b=2)
+    sync.news(ours)
+
+    assert len(sync.all_items(ours)) == 2
+
+
+def test_root_told_last_is_remembered() -> None:
+    sync = DataSync(Claims())
+    assert not sync.is_root_told(name("r"))
+
+    sync.tell_root(name("r"))
+
+    assert sync.is_root_told(name("r"))
+
+
+def test_other_head_at_equal_height_is_searched_for_the_fork() -> None:
+    ours = state(a=5)
+    sync = heard({log("a"): LogState(seq=5, head=name("other branch"))})
+
+    assert sync.ask(ours, NOW) == [Range(log=log("a"), first=5, last=5)]
+    assert sync.served(ours) == []
+    assert sync.ask(ours, NOW) == []
+
+
+def test_search_doubles_back() -> None:
+    sync, found = DataSync(Claims()), []
+
+    for last in (100, 99, 97, 93):
+        sync.search(log("a"), last)
+        found += [(r.first, r.last) for r in sync.ask({}, NOW)]
+        sync.served({})
+
+    assert found == [(100, 100), (98, 99), (94, 97), (86, 93)]
+
+
+def test_search_ends_at_the_first_entry() -> None:
+    sync = DataSync(Claims())
+
+    sync.search(log("a"), 0)
+
+    assert sync.ask({}, NOW) == []
+
+
+def test_peer_that_makes_up_logs_without_end_is_refused() -> None:
+    sync = DataSync(Claims())
+
+    with pytest.raises(RemoteProtocolError, match=r"link\.frontier_size"):
+        sync.hear([FrontierItem(log(n), 1, bytes(8)) for n in range(MAX_LOGS + 1)], NOW)
+
+
+def test_control_telling_without_an_end_is_refused() -> None:
+    sync, parts = ControlSync(), MAX_TOLD // LIST
+    tellings = [
+        ControlHave([], [], [name(f"{part} {n}") for n in range(LIST)], False)
+        for part in range(parts + 1)
+    ]
+    for have in tellings[:parts]:
+        sync.hear(have)
+
+    with pytest.raises(RemoteProtocolError, match=r"link\.control_size"):
+        sync.hear(tellings[parts])
+
+
+def test_forked_log_is_not_asked_for() -> None:
+    ours = {log("a"): LogState(seq=3, head=name("leaf"), is_forked=True)}
+    sync = heard(state(a=9))
+
+    assert sync.ask(ours, NOW) == []
+
+
+def test_fork_found_while_asking_is_no_failure_of_the_peer() -> None:
+    sync = heard(state(a=9))
+    sync.ask({}, NOW)
+
+    missing = sync.served({log("a"): LogState(seq=3, head=name("leaf"), is_forked=True)})
+
+    assert missing == []
+
+
+heights = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 30), max_size=8)
+
+
+@given(ours=heights, theirs=st.lists(heights, min_size=1, max_size=3))
+def test_questions_to_all_peers_together_ask_for_each_missing_entry_once(
+    ours: dict[str, int], theirs: list[dict[str, int]]
+) -> None:
+    claims, held = Claims(), state(**ours)
+    asked: list[tuple[LogId, int]] = []
+    for peer in theirs:
+        for r in heard(state(**peer), claims).ask(held, NOW):
+            asked += [(r.log, seq) for seq in range(r.first, r.last + 1)]
+
+    assert len(asked) == len(set(asked))
+    assert all(seq > ours.get(n, 0) for n in "abcdefgh" for at, seq in asked if at == log(n))
+
+
+@given(ours=heights, theirs=heights)
+def test_two_peers_reach_one_root(ours: dict[str, int], theirs: dict[str, int]) -> None:
+    frontiers = [state(**ours), state(**theirs)]
+    for mine, other in ((0, 1), (1, 0)):
+        sync = heard(frontiers[other])
+        for r in sync.ask(frontiers[mine], NOW):
+            for seq in range(r.first, r.last + 1):
+                sync.receive(r.log, seq, NOW)
+            frontiers[mine][r.log] = frontiers[other][r.log]
+        assert sync.served(frontiers[mine]) == []
+
+    assert root(frontiers[0]) == root(frontiers[1])

@@ -1,0 +1,188 @@
+"""A manager's purchase list becomes demands, all or none."""
+
+from __future__ import annotations
+
+import pytest
+
+from sheaf_protocol.codec import decode, encode
+from sheaf_protocol.errors import Refusal
+from sheaf_protocol.records import Demand, Price, Window
+from sheaf_services.pooled_purchasing.purchase_list import parse_purchase_list
+
+HEADER = "ref,item,name,quantity,unit,max_price,currency,zone,min_quantity,needed_by,note"
+GOOD = "r1,ewe-nuts,Ewe nuts 18 %,120,bag,7.45,GBP,NORTH,40,2025-03-31,by lorry"
+
+
+def parse(*lines, header=HEADER, **other):
+    content = "\n".join((header, *lines)).encode()
+    return parse_purchase_list(content, **({"zone": "HOME"} | other))
+
+
+def altered(column, value):
+    cells = dict(zip(HEADER.split(","), GOOD.split(","), strict=True)) | {column: value}
+    return ",".join(cells.values())
+
+
+def test_a_full_line():
+    (demand,) = parse(GOOD)
+
+    assert demand.item.key == ("ewe-nuts", "XBG", 0)
+    assert demand.item.name == "Ewe nuts 18 %"
+    assert (demand.quantity, demand.min_quantity) == (120, 40)
+    assert demand.max_price == Price(amount=745, base=1, currency="GBP")
+    assert (demand.ref, demand.zone, demand.is_firm) == ("r1", "NORTH", True)
+    assert demand.window == Window(from_ms=0, to_ms=1_743_465_599_999)
+    assert decode(encode(demand), Demand) == demand
+
+
+def test_only_five_columns_are_needed():
+    (demand,) = parse("nuts,5,KGM,1,eur", header="item,quantity,unit,max_price,currency")
+
+    assert (demand.item.name, demand.ref, demand.zone) == ("nuts", "nuts", "HOME")
+    assert (demand.min_quantity, demand.max_price.currency) == (1, "EUR")
+    assert decode(encode(demand), Demand) == demand
+
+
+def test_lines_of_one_item_share_the_scale_that_the_finest_needs():
+    lines = ["salt,12.5,kg,0.80,GBP", "salt,20,kg,0.805,GBP", "salt,2.50,t,90,GBP"]
+
+    first, second, tonnes = parse(*lines, header="item,quantity,unit,max_price,currency")
+
+    assert (first.item.scale, first.quantity, second.quantity) == (1, 125, 200)
+    assert first.max_price == Price(amount=80, base=10, currency="GBP")
+    assert second.max_price == Price(amount=805, base=100, currency="GBP")
+    assert (tonnes.item.key, tonnes.quantity) == (("salt", "TNE", 1), 25)
+
+
+def test_a_scale_that_the_federation_has_agreed_holds():
+    (demand,) = parse(altered("unit", "kg"), scales={("ewe-nuts", "KGM"): 3})
+
+    assert (demand.item.scale, demand.quantity, demand.min_quantity) == (3, 120_000, 40_000)
+    assert demand.max_price == Price(amount=745, base=1_000, currency="GBP")
+
+
+def test_lines_without_a_reference_get_one_that_stays_the_same():
+    lines = ["a:2,a,1,kg,1,GBP", ",a,1,kg,1,GBP", ",a,2,kg,1,GBP", ",b,1,kg,1,GBP"]
+
+    demands = parse(*lines, header="ref,item,quantity,unit,max_price,currency")
+
+    assert [demand.ref for demand in demands] == ["a:2", "a", "a:3", "b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("Bags", "XBG"), ("KG", "KGM"), ("litres", "LTR"), ("dzn", "DZN"), ("Square  Metre", "MTK")],
+)
+def test_units_go_by_code_or_everyday_name(name, code):
+    (demand,) = parse(altered("unit", name))
+
+    assert demand.item.unit == code
+
+
+def test_money_goes_by_the_minor_units_of_its_currency():
+    yen, dinar = parse(
+        "a,1,kg,120,JPY", "b,1,kg,1.2345,KWD", header="item,quantity,unit,max_price,currency"
+    )
+
+    assert yen.max_price == Price(amount=120, base=1, currency="JPY")
+    assert dinar.max_price == Price(amount=12_345, base=10, currency="KWD")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "code"),
+    [
+        pytest.param("quantity", "", "import.quantity", id="no quantity"),
+        pytest.param("quantity", "many", "import.quantity", id="text"),
+        pytest.param("quantity", "0", "import.quantity", id="nothing"),
+        pytest.param("quantity", "0.00", "import.quantity", id="nothing with decimals"),
+        pytest.param("quantity", "-5", "import.quantity", id="below nothing"),
+        pytest.param("quantity", "1e3", "import.quantity", id="an exponent"),
+        pytest.param("quantity", ".5", "import.quantity", id="no digit before the point"),
+        pytest.param("quantity", "\u0665", "import.quantity", id="digits of another script"),
+        pytest.param("quantity", "12.5", "import.quantity", id="half a bag"),
+        pytest.param("quantity", "9999999999999", "import.quantity", id="more than the wire holds"),
+        pytest.param("quantity", '"12,5"', "import.decimal_comma", id="a decimal comma"),
+        pytest.param("quantity", '"1,200.50"', "import.decimal_comma", id="thousands"),
+        pytest.param("min_quantity", "121", "import.quantity", id="a minimum above the want"),
+        pytest.param("min_quantity", "x", "import.quantity", id="a minimum in text"),
+        pytest.param("unit", "hogshead", "import.unit", id="an unknown unit"),
+        pytest.param("unit", "", "import.unit", id="no unit"),
+        pytest.param("max_price", "cheap", "import.price", id="a price in text"),
+        pytest.param("max_price", "0", "import.price", id="a price of nothing"),
+        pytest.param("max_price", "\u00a37.45", "import.price", id="a currency sign"),
+        pytest.param("max_price", "7.123456", "import.price", id="too many decimals"),
+        pytest.param("max_price", '"7,45"', "import.decimal_comma", id="a price with a comma"),
+        pytest.param("currency", "", "import.currency", id="no currency"),
+        pytest.param("currency", "XYZ", "import.currency", id="an unknown currency"),
+        pytest.param("item", "", "import.item", id="no item"),
+        pytest.param("item", "Ewe nuts", "import.item", id="a name for a code"),
+        pytest.param("ref", "r 1", "import.ref", id="a reference with a space"),
+        pytest.param("zone", "far away", "import.zone", id="a zone with a space"),
+        pytest.param("needed_by", "31/03/2025", "import.date", id="another order"),
+        pytest.param("needed_by", "2025-02-30", "import.date", id="a day that does not exist"),
+        pytest.param("needed_by", "1969-12-31", "import.date", id="before all days"),
+    ],
+)
+def test_a_bad_cell_is_refused_with_its_line_and_column(column, value, code):
+    with pytest.raises(Refusal) as caught:
+        parse(GOOD, altered("ref", "r2"), altered(column, value).replace("r1,", "r3,"))
+
+    assert caught.value.code == code
+    assert caught.value.detail.startswith(f"line 4, column {column}: expected ")
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [
+        pytest.param("kg", "1.1234567", id="more decimals than the wire holds"),
+        pytest.param("kg", "1.1234", id="more than the item has"),
+        pytest.param("kg", "9999999999.1", id="more units than the wire holds"),
+    ],
+)
+def test_a_quantity_that_does_not_fit_the_scale_is_refused(unit, value):
+    line = f"nuts,{value},{unit},1,GBP"
+
+    with pytest.raises(Refusal) as caught:
+        parse(
+            line,
+            header="item,quantity,unit,max_price,currency",
+            scales={("nuts", "KGM"): 3},
+        )
+
+    assert caught.value.code == "import.quantity"
+
+
+def test_a_reference_used_twice_is_refused():
+    with pytest.raises(Refusal) as caught:
+        parse(GOOD, GOOD)
+
+    assert caught.value.code == "import.duplicate_ref"
+    assert "line 3, column ref: expected a reference not used on line 2" in caught.value.detail
+
+
+@pytest.mark.parametrize("column", ["item", "quantity", "unit", "max_price", "currency"])
+def test_a_missing_column_is_named(column):
+    names = HEADER.split(",")
+    names.remove(column)
+
+    with pytest.raises(Refusal) as caught:
+        parse("x", header=",".join(names))
+
+    assert caught.value.code == "import.column_missing"
+    assert f"expected a column {column}," in caught.value.detail
+
+
+def test_one_bad_line_among_good_ones_lets_nothing_through():
+    with pytest.raises(Refusal) as caught:
+        parse(GOOD, altered("ref", "r2").replace("120", "x"), altered("ref", "r3"))
+
+    assert caught.value.code == "import.quantity"
+
+
+def test_more_lines_than_a_list_may_have_are_refused():
+    lines = ["a,1,kg,1,GBP"] * 10_001
+
+    with pytest.raises(Refusal) as caught:
+        parse(*lines, header="item,quantity,unit,max_price,currency")
+
+    assert caught.value.code == "import.too_many"

@@ -1,0 +1,214 @@
+"""Key logs, chapter 02: the input is an array of operations, the output the co-op's id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from entries import (
+    BEGUN,
+    CID,
+    DELEGATED,
+    DELEGATED_ID,
+    MANAGER,
+    MIXED_ORDER,
+    ROTATION,
+    STRANGER,
+    close,
+    delegate,
+    inception,
+    key_op,
+)
+from kit import Case, array, blob, hashed, integer, mapping, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLOSED = key_op(close(DELEGATED_ID, 2, 7), MANAGER)
+CLOSED_ID = hashed("key-op", close(DELEGATED_ID, 2, 7))
+SMALL_ORDER = b"\x01" + bytes(31)
+
+
+def cases() -> Iterator[Case]:
+    """Yield the vectors of chapter 02."""
+    yield _ok("inception_alone", "IDN-2", "The co-op's id is the hash of this body.", BEGUN)
+    yield _ok("writer_delegated", "IDN-12", "The manager opens a writer.", BEGUN, DELEGATED)
+    yield _ok("writer_closed", "IDN-17", "And ends it at a cut.", BEGUN, DELEGATED, CLOSED)
+    by_others = key_op(inception(), *ROTATION[1:])
+    yield _ok("inception_by_other_two", "IDN-2", "Any two of three: the same id.", by_others)
+    for name, clause, code, comment, *ops in REFUSED:
+        yield Case(
+            id=f"02-identity/{name}",
+            clause=clause,
+            expect=code,
+            comment=comment,
+            input=array(*ops),
+        )
+
+
+def _ok(name: str, clause: str, comment: str, *ops: bytes) -> Case:
+    return Case(
+        id=f"02-identity/{name}",
+        clause=clause,
+        expect="ok",
+        comment=comment,
+        input=array(*ops),
+        output=CID,
+    )
+
+
+def _forged(body: bytes) -> bytes:
+    good = key_op(body, MANAGER)
+    return good[:-1] + bytes([good[-1] ^ 1])
+
+
+REFUSED = [
+    ("no_operation", "IDN-9", "key.empty", "Nothing names the co-op."),
+    ("delegation_first", "IDN-9", "key.no_inception", "A log begins with its id.", DELEGATED),
+    (
+        "threshold_above_keys",
+        "IDN-10",
+        "key.invalid",
+        "Nobody could ever rotate.",
+        key_op(inception(threshold=integer(4)), *ROTATION),
+    ),
+    (
+        "inception_with_predecessor",
+        "IDN-10",
+        "key.invalid",
+        "Operation 0 follows on nothing.",
+        key_op(inception(prev=blob(b"p" * 32)), *ROTATION[:2]),
+    ),
+    (
+        "manager_of_mixed_order",
+        "IDN-6",
+        "key.invalid",
+        "Half of its signatures verify, and libraries disagree on which.",
+        key_op(inception(manager=blob(MIXED_ORDER)), *ROTATION[:2]),
+    ),
+    (
+        "manager_of_small_order",
+        "IDN-6",
+        "key.invalid",
+        "The identity point: OpenSSL takes one signature of it for every message.",
+        key_op(inception(manager=blob(SMALL_ORDER)), *ROTATION[:2]),
+    ),
+    (
+        "inception_below_threshold",
+        "IDN-11",
+        "key.signature",
+        "One signature of two.",
+        key_op(inception(), ROTATION[0]),
+    ),
+    (
+        "inception_signed_twice_by_one",
+        "IDN-11",
+        "key.signature",
+        "Two signatures, one key.",
+        key_op(inception(), ROTATION[0], ROTATION[0]),
+    ),
+    (
+        "inception_with_stranger",
+        "IDN-11",
+        "key.signature",
+        "Enough good ones do not carry a signature that nobody asked for.",
+        key_op(inception(), *ROTATION[:2], STRANGER),
+    ),
+    (
+        "delegation_by_rotation_key",
+        "IDN-12",
+        "key.signature",
+        "Only the manager delegates.",
+        BEGUN,
+        key_op(delegate(), ROTATION[0]),
+    ),
+    (
+        "delegation_forged",
+        "IDN-12",
+        "key.signature",
+        "One bit of the signature differs.",
+        BEGUN,
+        _forged(delegate()),
+    ),
+    (
+        "delegation_for_other_coop",
+        "IDN-13",
+        "key.wrong_coop",
+        "A manager of two co-ops signs for one at a time.",
+        BEGUN,
+        key_op(delegate(cid=blob(bytes(32))), MANAGER),
+    ),
+    (
+        "second_inception",
+        "IDN-14",
+        "key.fork",
+        "A log has one beginning.",
+        BEGUN,
+        key_op(inception(), *ROTATION[:2]),
+    ),
+    (
+        "delegation_on_other_head",
+        "IDN-14",
+        "key.fork",
+        "The right number on another predecessor.",
+        BEGUN,
+        key_op(delegate(prev=bytes(32)), MANAGER),
+    ),
+    (
+        "delegation_after_gap",
+        "IDN-15",
+        "key.gap",
+        "Operation 1 may still arrive.",
+        BEGUN,
+        key_op(delegate(seq=2), MANAGER),
+    ),
+    (
+        "writer_delegated_twice",
+        "IDN-16",
+        "key.reused",
+        "A closed writer would come back.",
+        BEGUN,
+        DELEGATED,
+        key_op(delegate(DELEGATED_ID, 2), MANAGER),
+    ),
+    (
+        "writer_of_mixed_order",
+        "IDN-6",
+        "key.invalid",
+        "Checked for every key that signs.",
+        BEGUN,
+        key_op(delegate(key=blob(MIXED_ORDER)), MANAGER),
+    ),
+    (
+        "close_of_unknown_writer",
+        "IDN-17",
+        "key.not_open",
+        "Nothing to close.",
+        BEGUN,
+        key_op(close(hashed("key-op", inception()), 1, 7), MANAGER),
+    ),
+    (
+        "writer_closed_twice",
+        "IDN-17",
+        "key.not_open",
+        "A cut is final.",
+        BEGUN,
+        DELEGATED,
+        CLOSED,
+        key_op(close(CLOSED_ID, 3, 5), MANAGER),
+    ),
+    (
+        "unknown_operation",
+        "IDN-18",
+        "key.operation",
+        "A later version's.",
+        BEGUN,
+        key_op(mapping(op=text("teleport"), seq=integer(1)), MANAGER),
+    ),
+    (
+        "inception_without_name",
+        "IDN-19",
+        "schema.invalid",
+        "A legal person has a name.",
+        key_op(inception(name=text("")), *ROTATION[:2]),
+    ),
+]
