@@ -35,8 +35,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     links: _Count = 64
     """Links open at a time, dialled and accepted."""
-    links_per_address: _Count = 8
-    """Accepted links from one network address, authenticated or not."""
+    links_per_address: _Count = 32
+    """Accepted links from one network address, authenticated or not: eight nodes behind one router,
+    four times over."""
     handshakes: _Count = 16
     """Links that have not authenticated yet; the oldest goes first."""
     key_logs: _Count = 4_096

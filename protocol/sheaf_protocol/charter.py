@@ -133,8 +133,9 @@ def read_charter(certificate: Certificate) -> Charter:
 def found(certificate: Certificate, keys: Mapping[CoopId, KeyLog]) -> Federation:
     """Return the federation of a genesis certificate that every founder signed.
 
-    Raises RemoteProtocolError: `charter.genesis`, `charter.members`, `charter.signature`, and
-    `charter.unknown_member` (not yet) while a founder's key log is missing.
+    Raises RemoteProtocolError: `charter.genesis`, `charter.members`, `charter.signature`, and not
+    yet: `charter.unknown_member` while a founder's key log is missing, `charter.key_head` while it
+    is shorter than it was at the founding.
     """
     charter = read_charter(certificate)
     if charter.epoch != 0 or charter.prev != ZERO:
@@ -143,18 +144,23 @@ def found(certificate: Certificate, keys: Mapping[CoopId, KeyLog]) -> Federation
     if ids != sorted(set(ids)):
         raise RemoteProtocolError("charter.members", "expected each member once, in order of ids")
     signatures = {approval.cid: approval.signature for approval in certificate.approvals}
-    for cid in ids:
-        _require_approval(cid, certificate.body, signatures.get(cid, b""), keys)
+    for member in charter.members:
+        _require_approval(member, certificate.body, signatures.get(member.cid, b""), keys)
     roles = {member.cid: frozenset(member.roles) for member in charter.members}
     return Federation(fid=certificate.fid, charter=charter, roles=roles)
 
 
 def _require_approval(
-    cid: CoopId, body: bytes, signature: bytes, keys: Mapping[CoopId, KeyLog]
+    member: Member, body: bytes, signature: bytes, keys: Mapping[CoopId, KeyLog]
 ) -> None:
-    log = keys.get(cid)
+    log = keys.get(member.cid)
     if log is None:
-        detail = f"expected the key log of founder {short(cid)}"
+        detail = f"expected the key log of founder {short(member.cid)}"
         raise RemoteProtocolError("charter.unknown_member", detail, Fault.NOT_YET)
     if not verify(log.inception.manager, _SIGNED_AS, body, signature):
-        raise RemoteProtocolError("charter.signature", f"expected the approval of {short(cid)}")
+        detail = f"expected the approval of {short(member.cid)}"
+        raise RemoteProtocolError("charter.signature", detail)
+    # CHR-10: on another branch or only ahead of ours, an unknown head looks the same; so ask again.
+    if member.key_head not in log.heads:
+        detail = f"expected operation {short(member.key_head)} in the key log of {log.name}"
+        raise RemoteProtocolError("charter.key_head", detail, Fault.NOT_YET)

@@ -31,8 +31,11 @@ SALT_BYTES: Final = 16
 MAX_REFS: Final = 16
 """Entries that one header may name."""
 
-MAX_KEY_OP: Final = 4_096
-"""Bytes of one key-log operation with its signatures."""
+MAX_KEY_OP: Final = 8_192
+"""Bytes of the body of one key-log operation; a close with all its cuts makes 6.7 KB."""
+
+MAX_CUTS: Final = 64
+"""Federations that one close names: more than a co-op has partners' circles to be in."""
 
 MAX_KEY_LOG: Final = 1_024
 """Operations of one key log: sixty years of a 30-day prekey."""

@@ -77,10 +77,11 @@ def require_next(head: Head, header: Header) -> None:
             assert_never(never)
 
 
-def require_writer(keys: KeyLog, header: Header) -> None:
-    """Return if the key log lets this writer sign this entry, else raise.
+def require_writer(keys: KeyLog, header: Header, id_: EntryId) -> None:
+    """Return if the key log lets this writer sign the entry of this header and id, else raise.
 
-    Judged on bytes alone: the entry's own time against the delegation, its place against the cut.
+    Judged on bytes alone: the entry's own time against the delegation, its place and its id
+    against the cut in its federation.
     Raises `key.unknown` (not yet: the delegation may still arrive), `key.expired`, `key.closed`.
     """
     writer = keys.writers.get(header.wid)
@@ -88,9 +89,10 @@ def require_writer(keys: KeyLog, header: Header) -> None:
         raise unknown_writer(header)
     if header.time_ms > writer.expires_ms:
         raise RemoteProtocolError("key.expired", f"writer {short(header.wid)} had expired")
-    if writer.cut is not None and header.seq > writer.cut.seq:
-        detail = f"writer {short(header.wid)} was closed at {writer.cut.seq}, got {header.seq}"
-        raise RemoteProtocolError("key.closed", detail)
+    cut = writer.cut_in(header.fid)
+    if cut is not None and cut.is_void(header.seq, id_):
+        detail = f"writer {short(header.wid)} was closed at {cut.seq} on {short(cut.head)}"
+        raise RemoteProtocolError("key.closed", f"{detail}, got {header.seq}, {short(id_)}")
 
 
 def unknown_writer(header: Header) -> RemoteProtocolError:

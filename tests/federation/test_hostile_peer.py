@@ -15,7 +15,7 @@ import pytest
 
 from sheaf_node.clock import ManualClock
 from sheaf_node.config import Limits
-from sheaf_protocol.digest import digest
+from sheaf_protocol.digest import FederationId, digest
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.frontier import FrontierItem
 from sheaf_protocol.limits import CREDIT_BYTES, HANDSHAKE_MS, MAX_FRAME
@@ -29,6 +29,7 @@ from sheaf_protocol.link.messages import (
     ControlWant,
     Entries,
     Have,
+    KeyLogWant,
     KeyOps,
     Message,
     Scope,
@@ -167,11 +168,11 @@ async def scene(world: World) -> Scene:
     ("hello", "code"),
     [
         (b"\xc1\xc1\xc1", "enc.malformed"),
-        (os.urandom(64), "enc."),
+        (bytes(range(64)), "enc.trailing"),
         (b"\x80", "schema.invalid"),
         (bytes(70_000), "enc.size"),
     ],
-    ids=["no MessagePack", "random bytes", "no hello", "too long"],
+    ids=["no MessagePack", "counting bytes", "no hello", "too long"],
 )
 async def test_garbage_in_place_of_a_hello(scene: Scene, hello: bytes, code: str) -> None:
     async with scene.evil() as evil:
@@ -526,3 +527,30 @@ async def test_compare_is_answered_with_the_whole_frontier(scene: Scene) -> None
 
         assert isinstance(have, Have)
         assert len(have.items) == 1
+
+
+async def test_peer_that_asks_for_what_it_may_not_see_gets_nothing(scene: Scene) -> None:
+    stranger = make_coop("Stranger", now_ms=scene.world.now_ms)
+    await scene.victim.ingest.receive_key_ops(stranger.cid, stranger.key_ops)
+    unknown = digest("test", b"no certificate, no proof")
+    async with scene.evil() as evil:
+        await evil.shake_hands()
+        await evil.send(ControlHave([], [], [], True))
+        await evil.send(
+            ControlWant([KeyLogWant(stranger.cid, 0)], [FederationId(unknown)], [unknown])
+        )
+
+        answer = await evil.hear(ControlItems)
+
+        assert answer == ControlItems([], [], [], True)
+
+
+async def test_members_see_the_charter_and_the_key_logs_of_its_members(scene: Scene) -> None:
+    async with scene.evil() as evil:
+        await evil.shake_hands()
+
+        have = await evil.hear(ControlHave)
+
+        assert isinstance(have, ControlHave)
+        assert {item.cid for item in have.key_logs} == {coop.cid for coop in scene.world.coops}
+        assert have.certificates == [scene.world.certificate.fid]

@@ -13,8 +13,11 @@ from aiohttp import web
 
 from sheaf_node.clock import ManualClock
 from sheaf_node.config import Limits, Waits
+from sheaf_protocol.digest import digest
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.limits import MAX_BATCH_ENTRIES, WRITER_LIFETIME_MS
+from sheaf_protocol.identity import signing_key
+from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, WRITER_LIFETIME_MS
+from sheaf_protocol.link.messages import key_op_size
 from sheaf_protocol.log import EMPTY
 
 if TYPE_CHECKING:
@@ -172,6 +175,21 @@ async def test_key_logs_and_charter_reach_a_node_that_has_neither(world: World) 
 
     await world.until_converged(first, joiner, entries=2)
     assert world.certificate.fid in joiner.ingest.federations
+
+
+async def test_key_logs_that_fill_several_messages_arrive_whole(world: World) -> None:
+    long = world.coops[2:]
+    for coop in long:
+        for number in range(700):
+            coop.delegate(signing_key(digest("test", coop.cid, number.to_bytes(2, "big"))), 1)
+    sizes = [sum(key_op_size(op) for op in coop.key_ops) for coop in long]
+    assert sum(sizes) > MAX_BATCH_BYTES
+    first = await world.start(0)
+
+    joiner = await world.start(1, dials=[first], knows=[], has_certificate=False)
+
+    await world.until(lambda: joiner.is_in_sync_with(first))
+    assert [joiner.store.key_logs[c.cid].size for c in long] == [c.keys.size for c in long]
 
 
 async def test_close_of_a_writer_reaches_all(world: World) -> None:

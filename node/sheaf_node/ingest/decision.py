@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sheaf_node.ingest.effect import effect_fault
 from sheaf_node.ingest.model import Opened, Outcome
 from sheaf_node.store import NewEntry
-from sheaf_node.store.model import CLOSED, FORKED
+from sheaf_node.store.model import FORKED
 from sheaf_protocol.digest import short
 from sheaf_protocol.envelope import verify_signature
 from sheaf_protocol.errors import Fault, RemoteProtocolError
@@ -98,14 +98,7 @@ class Decider:
         keys = self._planned.state.key_logs.get(header.cid)
         if keys is None:
             raise _not_yet("key.unknown", f"the key log of co-op {short(header.cid)}")
-        require_writer(keys, header)
-        cut = keys.writers[header.wid].cut
-        if cut is not None and header.seq == cut.seq and item.id != cut.head:
-            # A stolen key can sign another past; the manager said which one counts.
-            detail = (
-                f"expected entry {cut.seq} to be {short(cut.head)}, where its writer was closed"
-            )
-            raise RemoteProtocolError(CLOSED, f"{detail}, got {short(item.id)}")
+        require_writer(keys, header, item.id)
         if not federation.is_member(header.cid):
             raise _not_yet("charter.not_member", f"co-op {short(header.cid)} to be a member")
         return federation

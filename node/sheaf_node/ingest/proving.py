@@ -76,7 +76,8 @@ class Proofs:
         """Return whether a cut names this entry, or both sides of its log's fork follow it."""
         keys = self._state.key_logs.get(item.header.cid)
         writer = None if keys is None else keys.writers.get(item.header.wid)
-        if writer is not None and writer.cut is not None and writer.cut.head == item.id:
+        cut = None if writer is None else writer.cut_in(item.header.fid)
+        if cut is not None and cut.head == item.id:
             return True
         fork = self._state.proof_of.get(item.log)
         if fork is None:

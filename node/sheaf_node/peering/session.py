@@ -262,14 +262,16 @@ class Session:
 
     def _judge(self, result: Result, envelope: Envelope, *, is_live: bool) -> None:
         """Make the peer answer for an entry that it should not have passed on."""
-        peer = self._require_peer()
-        code = result.code or ""
-        seen = glance(envelope)
-        is_own = seen is not None and seen[0].wid == peer.wid
-        if result.outcome is Outcome.FORK and is_own:
-            raise RemoteProtocolError("log.forked", result.detail)
-        if result.outcome is not Outcome.REJECTED:
+        if result.outcome not in {Outcome.REJECTED, Outcome.FORK}:
             return
+        seen = glance(envelope)
+        is_own = seen is not None and seen[0].wid == self._require_peer().wid
+        if result.outcome is Outcome.FORK:
+            # Whoever passes on another's fork does us a service; its author is not talked to.
+            if is_own:
+                raise RemoteProtocolError("log.forked", result.detail)
+            return
+        code = result.code or ""
         # An unsigned entry may hang on a proof that has not come; a false signature never may.
         is_excused = code == "env.signature" and not envelope.signature and not is_live
         if is_own_fault(code) and not is_excused:

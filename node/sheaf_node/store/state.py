@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sheaf_node.store.model import Change
     from sheaf_protocol.charter import Certificate
     from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId
-    from sheaf_protocol.identity import KeyLog, KeyOp
+    from sheaf_protocol.identity import KeyLog, KeyOp, Writer
+    from sheaf_protocol.identity.keylog import Cut
     from sheaf_protocol.log import ForkProof
 
 
@@ -41,7 +42,7 @@ class Effects:
     key_ops: list[tuple[CoopId, int, KeyOp]] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     fork_proofs: dict[LogId, ForkProof] = field(default_factory=dict)
-    closed_after: list[tuple[LogId, int]] = field(default_factory=list)
+    closed_at: list[tuple[LogId, Cut]] = field(default_factory=list)
     forked_from: list[tuple[LogId, int]] = field(default_factory=list)
     voids: int = 0
     """Marks above that reach entries stored before."""
@@ -160,12 +161,16 @@ class State:
         effects.key_ops.append((cid, after.size - 1, op))
         for wid, writer in after.writers.items():
             known = None if before is None else before.writers.get(wid)
-            if writer.cut is None or known is None or known.cut is not None:
-                continue
-            for log, held in self.logs.items():
-                if (held.cid, held.wid) == (cid, wid):
-                    effects.closed_after.append((log, writer.cut.seq))
-                    effects.voids += held.head.seq > writer.cut.seq
+            if known is not None and not known.is_closed:
+                self._plan_cuts(effects, cid, writer)
+
+    def _plan_cuts(self, effects: Effects, cid: CoopId, writer: Writer) -> None:
+        """Plan the cuts of a writer that was open before, each log at the number of its own."""
+        for log, held in self.logs.items():
+            cut = writer.cut_in(held.fid)
+            if cut is not None and (held.cid, held.wid) == (cid, writer.wid):
+                effects.closed_at.append((log, cut))
+                effects.voids += cut.is_void(held.head.seq, held.head.id)
 
     def _plan_fork_proof(self, effects: Effects, proof: ForkProof) -> None:
         header = header_of(proof.first.header)
@@ -195,7 +200,8 @@ class State:
             return replace(entry, no_effect=FORKED)
         keys = effects.key_logs.get(header.cid) or self.key_logs.get(header.cid)
         writer = keys.writers.get(header.wid) if keys is not None else None
-        if writer is not None and writer.cut is not None and header.seq > writer.cut.seq:
+        cut = None if writer is None else writer.cut_in(header.fid)
+        if cut is not None and cut.is_void(header.seq, entry.id):
             return replace(entry, no_effect=CLOSED)
         return entry
 

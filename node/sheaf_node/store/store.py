@@ -174,7 +174,7 @@ class Store:
     def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
         """Return how far each log of a federation is held, as replicas compare it."""
         self._require_usable()
-        return frontier_of(self._durable, fid)
+        return frontier_of(self._durable, fid, self._reader.entry_at)
 
     async def commit(self, change: Change) -> list[StoredEntry]:
         """Store a change and return its entries once they are durable.
@@ -240,7 +240,7 @@ class Store:
         self._writer.put(Job(effects, self._numbers(effects), done, then))
 
     def _numbers(self, effects: Effects) -> dict[LogId, int]:
-        named = (*effects.logs, *(log for log, _ in effects.closed_after))
+        named = (*effects.logs, *(log for log, _ in effects.closed_at))
         return {log: self._planned_state.logs[log].number for log in named}
 
     def _finished(self, group: Sequence[Job], error: Exception | None) -> None:

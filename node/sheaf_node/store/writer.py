@@ -37,7 +37,7 @@ _SQL: Final = {
     "fork_proofs": "INSERT OR REPLACE INTO fork_proofs (log, data) VALUES (?, ?)",
     # A fork outweighs a cut, whichever came first, so that replicas agree on the reason.
     "closed": "UPDATE entries SET no_effect = 'key.closed'"
-    " WHERE log = ? AND seq > ? AND no_effect IS NOT 'log.forked'",
+    " WHERE log = ? AND (seq > ? OR (seq = ? AND id <> ?)) AND no_effect IS NOT 'log.forked'",
     "forked": "UPDATE entries SET no_effect = 'log.forked' WHERE log = ? AND seq >= ?",
 }
 """In the order in which a group runs them."""
@@ -145,8 +145,8 @@ def _rows(job: Job) -> Iterator[tuple[str, tuple[Any, ...]]]:
         yield "certificates", (certificate.fid, encode(certificate))
     for log, proof in effects.fork_proofs.items():
         yield "fork_proofs", (numbers[log], encode(proof))
-    for log, seq in effects.closed_after:
-        yield "closed", (numbers[log], seq)
+    for log, cut in effects.closed_at:
+        yield "closed", (numbers[log], cut.seq, cut.seq, cut.head)
     for log, seq in effects.forked_from:
         yield "forked", (numbers[log], seq)
 

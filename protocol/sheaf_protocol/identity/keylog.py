@@ -15,10 +15,19 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sheaf_protocol.codec import decode, encode
-from sheaf_protocol.digest import ZERO, CoopId, Digest, EntryId, WriterId, digest, short
+from sheaf_protocol.digest import (
+    ZERO,
+    CoopId,
+    Digest,
+    EntryId,
+    FederationId,
+    WriterId,
+    digest,
+    short,
+)
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.identity.keys import PublicKey, SigningKey, is_valid_key, verify
-from sheaf_protocol.limits import MAX_INT, MAX_KEY_LOG, MAX_KEY_OP
+from sheaf_protocol.limits import MAX_CUTS, MAX_INT, MAX_KEY_LOG, MAX_KEY_OP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,13 +69,22 @@ class Delegate(msgspec.Struct, frozen=True, kw_only=True):
     seq: _Seq
 
 
+class FederationCut(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a close cuts the writer's log in one federation. A log of nothing is not listed."""
+
+    fid: Annotated[FederationId, Meta(min_length=32, max_length=32)]
+    last_head: Annotated[EntryId, Meta(min_length=32, max_length=32)]
+    last_seq: Annotated[int, Meta(ge=1, le=MAX_INT)]
+
+
 class Close(msgspec.Struct, frozen=True, kw_only=True):
-    """The manager ends a writer at a cut; what lies beyond is void, in every log of the writer."""
+    """The manager ends a writer: what lies beyond its cuts is void, and so is all that it wrote in
+    federations without one, for a stolen key must not stay open where nobody thought of it.
+    """
 
     cid: Annotated[CoopId, Meta(min_length=32, max_length=32)]
+    cuts: Annotated[list[FederationCut], Meta(max_length=MAX_CUTS)]
     key: _Key
-    last_head: _Hash
-    last_seq: _Time
     op: Literal["close"]
     prev: _Hash
     seq: _Seq
@@ -101,19 +119,36 @@ class KeyOp(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
-    """The last place of a log that still counts."""
+    """The last place of a log that still counts, and the entry there."""
 
     seq: int
     head: EntryId
 
+    def is_void(self, seq: int, id_: EntryId) -> bool:
+        """Return whether an entry lies beyond the cut, or at it and is not the one named.
+
+        A stolen key can sign another past; the manager said which one counts.
+        """
+        return seq > self.seq or (seq == self.seq and id_ != self.head)
+
+
+_NOTHING = Cut(seq=0, head=EntryId(ZERO))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Writer:
-    """A delegated installation; `cut` is set once the manager closed it."""
+    """A delegated installation, open until the manager closes it, then in all federations."""
 
     wid: WriterId
     expires_ms: int
-    cut: Cut | None = None
+    is_closed: bool = False
+    cuts: Mapping[FederationId, Cut] = field(default_factory=dict)
+    """Where its logs end once it is closed; those not named have nothing that counts."""
+
+    def cut_in(self, fid: FederationId) -> Cut | None:
+        """Return where its log in a federation ends; None while the writer is open."""
+        # IDN-28: a close that does not list the federation cuts there before the first entry.
+        return self.cuts.get(fid, _NOTHING) if self.is_closed else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,10 +165,20 @@ class KeyLog:
 
     cid: CoopId
     inception: Inception
-    head: Digest
-    size: int
+    heads: tuple[Digest, ...]
+    """The ids of its operations, first to last: each was the head once."""
     writers: Mapping[WriterId, Writer] = field(default_factory=dict)
     prekeys: Sequence[Prekey] = ()
+
+    @property
+    def head(self) -> Digest:
+        """The id of its last operation."""
+        return self.heads[-1]
+
+    @property
+    def size(self) -> int:
+        """The number of its operations."""
+        return len(self.heads)
 
     @property
     def name(self) -> str:
@@ -172,7 +217,8 @@ def append_op(state: KeyLog, op: KeyOp) -> KeyLog:
     """Return the state after one more operation.
 
     Raises RemoteProtocolError: `key.gap` (not yet), `key.fork`, `key.signature`, `key.invalid`,
-    `key.operation` (an operation this version does not know).
+    `key.operation` (an operation this version does not know), `key.wrong_coop`, `key.reused`,
+    `key.not_open`, `key.cuts`.
     """
     operation = _decode_op(op)
     if isinstance(operation, Inception):
@@ -185,7 +231,7 @@ def append_op(state: KeyLog, op: KeyOp) -> KeyLog:
     if operation.seq < state.size or operation.prev != state.head:
         raise RemoteProtocolError("key.fork", f"expected operation {state.size} on our head")
     _require_signatures(op, [state.inception.manager], 1)
-    advanced = replace(state, head=op.id, size=state.size + 1)
+    advanced = replace(state, heads=(*state.heads, op.id))
     match operation:
         case Delegate():
             return _delegate(advanced, operation)
@@ -205,7 +251,7 @@ def _begin(op: KeyOp) -> KeyLog:
         _require_valid(key)
     _require_signatures(op, operation.rotation, operation.threshold)
     cid = CoopId(digest("coop", op.body))
-    return KeyLog(cid=cid, inception=operation, head=op.id, size=1)
+    return KeyLog(cid=cid, inception=operation, heads=(op.id,))
 
 
 def _decode_op(op: KeyOp) -> Operation:
@@ -248,7 +294,12 @@ def _delegate(state: KeyLog, op: Delegate) -> KeyLog:
 def _close(state: KeyLog, op: Close) -> KeyLog:
     wid = WriterId(op.key)
     writer = state.writers.get(wid)
-    if writer is None or writer.cut is not None:
+    if writer is None or writer.is_closed:
         raise RemoteProtocolError("key.not_open", f"expected an open writer, got {short(wid)}")
-    cut = Cut(seq=op.last_seq, head=EntryId(op.last_head))
-    return replace(state, writers={**state.writers, wid: replace(writer, cut=cut)})
+    fids = [cut.fid for cut in op.cuts]
+    if fids != sorted(set(fids)):
+        detail = "expected each federation once, in the order of their ids"
+        raise RemoteProtocolError("key.cuts", detail)
+    cuts = {cut.fid: Cut(seq=cut.last_seq, head=cut.last_head) for cut in op.cuts}
+    closed = replace(writer, is_closed=True, cuts=cuts)
+    return replace(state, writers={**state.writers, wid: closed})

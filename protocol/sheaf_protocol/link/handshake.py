@@ -244,7 +244,7 @@ def require_live_writer(keys: KeyLog, wid: WriterId, now_ms: int) -> None:
     writer = keys.writers.get(wid)
     if writer is None:
         raise RemoteProtocolError("link.not_delegated", f"expected a writer, got {short(wid)}")
-    if writer.cut is not None:
+    if writer.is_closed:
         raise RemoteProtocolError("link.writer_closed", f"writer {short(wid)} was closed")
     if now_ms > writer.expires_ms:
         raise RemoteProtocolError("link.expired", f"writer {short(wid)} had expired")

@@ -33,6 +33,7 @@ from sheaf_protocol.envelope import Envelope, Header, make_payload, payload_hash
 from sheaf_protocol.identity import (
     Close,
     Delegate,
+    FederationCut,
     Inception,
     KeyLog,
     KeyOp,
@@ -48,7 +49,7 @@ from sheaf_protocol.log import EMPTY, Head
 from sheaf_protocol.records import Record, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 START_MS: Final = 1_767_225_600_000
 """2026-01-01 UTC: when the co-ops of a test begin, unless it says otherwise."""
@@ -82,14 +83,20 @@ class TestCoop:
         """Return the signed delegation of one more writer, now part of the key log."""
         return self._append(_delegate(self.keys, key.public, "writer", expires_ms))
 
-    def close(self, last: Head, key: SigningKey | None = None) -> KeyOp:
-        """Return the signed close of a writer at a head, now part of the key log."""
-        public = (key or self.writer).public
+    def close(self, last: Mapping[FederationId, Head], key: SigningKey | None = None) -> KeyOp:
+        """Return the signed close of a writer, now part of the key log.
+
+        `last` names the heads that count; an empty log is left out, as one not named is.
+        """
+        cuts = [
+            FederationCut(fid=fid, last_head=head.id, last_seq=head.seq)
+            for fid, head in sorted(last.items())
+            if head.seq > 0
+        ]
         operation = Close(
             cid=self.cid,
-            key=public,
-            last_head=Digest(last.id),
-            last_seq=last.seq,
+            cuts=cuts,
+            key=(key or self.writer).public,
             op="close",
             prev=self.keys.head,
             seq=self.keys.size,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from sheaf_protocol.charter import Certificate, found
 from sheaf_protocol.codec import check, decode
 from sheaf_protocol.envelope import Envelope, body_of, open_header, verify_signature
 from sheaf_protocol.errors import RemoteProtocolError
@@ -73,6 +74,11 @@ class _LogInput(msgspec.Struct, frozen=True, array_like=True):
     entries: list[Envelope]
 
 
+class _CharterInput(msgspec.Struct, frozen=True, array_like=True):
+    key_logs: list[list[KeyOp]]
+    certificate: Certificate
+
+
 def load(folder: Path) -> list[Vector]:
     """Return all vectors below a folder, by id; ValueError for a file that is none."""
     return [_read(folder, path) for path in sorted(folder.glob("*/*.json"))]
@@ -124,7 +130,7 @@ def _log(data: bytes) -> bytes:
     keys, head = fold_key_log(given.key_log), EMPTY
     for envelope in given.entries:
         header = open_header(envelope)
-        require_writer(keys, header)
+        require_writer(keys, header, envelope.id)
         require_next(head, header)
         verify_signature(envelope, header)
         head = Head(seq=header.seq, id=envelope.id, time_ms=header.time_ms)
@@ -133,6 +139,12 @@ def _log(data: bytes) -> bytes:
 
 def _fork_proof(data: bytes) -> bytes:
     return verify_fork_proof(decode_fork_proof(data)).wid
+
+
+def _charter(data: bytes) -> bytes:
+    given = decode(data, _CharterInput, limit=MAX_FRAME)
+    logs = [fold_key_log(ops) for ops in given.key_logs]
+    return found(given.certificate, {log.cid: log for log in logs}).fid
 
 
 def _merkle(data: bytes) -> bytes:
@@ -147,5 +159,6 @@ _READINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "04-envelope": _envelope,
     "05-log": _log,
     "05-fork-proof": _fork_proof,
+    "09-charter": _charter,
     "10-merkle": _merkle,
 }

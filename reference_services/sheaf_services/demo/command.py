@@ -84,23 +84,14 @@ def _run(folder: Path, scenario: Scenario, progress: Progress, *, stays: bool) -
         outcome = gather(play, scenario)
         pools = play.report(COORDINATOR.key)["pools"]
         meter.stop()
-        outcome |= _cost(meter)
+        outcome |= {"wall_s": meter.wall_s, "peak_pss_mb": meter.peak_mb}
         if stays:
             click.echo("\n" + render(outcome, scenario, pools))
             _stay(fleet, folder)
-    outcome |= _cost(meter)
-    if not stays:
-        progress.tell("\n" + render(outcome, scenario, pools))
+    # Known only now: a process's CPU time is told when it has ended.
+    outcome["cpu_s"] = meter.cpu_s
+    progress.tell("\n" + render(outcome, scenario, pools))
     return outcome
-
-
-def _cost(meter: Meter) -> dict[str, float]:
-    """Return the cost so far; CPU is complete once every process has ended."""
-    return {
-        "wall_s": round(meter.wall_s, 1),
-        "cpu_s": round(meter.cpu_s, 1),
-        "peak_pss_mb": round(meter.peak_kb / 1024, 1),
-    }
 
 
 def _stay(fleet: Fleet, folder: Path) -> None:

@@ -28,7 +28,7 @@ class Meter:
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._began = time.monotonic()
         self._cpu_began = _cpu_s()
-        self.peak_kb = 0
+        self._peak_kb = 0
 
     def start(self) -> None:
         """Begin to sample."""
@@ -42,17 +42,22 @@ class Meter:
     @property
     def wall_s(self) -> float:
         """Seconds since the meter was made."""
-        return time.monotonic() - self._began
+        return round(time.monotonic() - self._began, 1)
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory at one sampled instant, in MiB."""
+        return round(self._peak_kb / 1024, 1)
 
     @property
     def cpu_s(self) -> float:
         """CPU seconds of this process and all that ended under it; complete once all ended."""
-        return _cpu_s() - self._cpu_began
+        return round(_cpu_s() - self._cpu_began, 1)
 
     def _sample(self) -> None:
         while not self._stop.is_set():
             pids = _with_children([os.getpid(), *self._pids()])
-            self.peak_kb = max(self.peak_kb, sum(_pss_kb(pid) for pid in pids))
+            self._peak_kb = max(self._peak_kb, sum(_pss_kb(pid) for pid in pids))
             self._stop.wait(INTERVAL_S)
 
 

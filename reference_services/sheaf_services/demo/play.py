@@ -94,19 +94,18 @@ class Play:
 
     def _publish_false_award(self) -> None:
         """The coordinator's node is made to publish a second award, dearer by one minor unit."""
-        item, award = self._any_award()
-        record = doctor(award)
+        record = doctor(self._any_award())
         body = json.dumps({"record": to_json(record), "refs": [record.pool.hex()]}).encode()
         answer = self._fleet.post(COORDINATOR.key, "/api/v1/records/pool.award", body)
         self.false_award = answer["id"]
-        self._await(f"A false award for {item} is refused", KEYS, self._has_refused)
+        self._await("Every node refuses a false award", KEYS, self._has_refused)
 
-    def _any_award(self) -> tuple[str, Award]:
+    def _any_award(self) -> Award:
         for pool in self.report(COORDINATOR.key)["pools"]:
             if pool["outcome"] is not None and pool["outcome"]["awarded"]:
                 path = f"{_PURCHASING}/award"
                 found = self._fleet.get(COORDINATOR.key, path, {"item": pool["item"]})
-                return pool["title"], decode(bytes.fromhex(found["bytes"]), Award)
+                return decode(bytes.fromhex(found["bytes"]), Award)
         raise Refusal("demo.no_award", "expected at least one pool to be awarded")
 
     def _has_refused(self, key: str) -> bool:

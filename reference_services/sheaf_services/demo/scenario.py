@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sheaf_services.demo.cast import Player
 
 _DAY_MS: Final = 86_400_000
+_TUESDAY: Final = 1
 _ROADS: Final = 1.35
 """Road over geodesic distance in hill country; British city pairs have 1.21 (mean of sixteen)."""
 _METRES_PER_S: Final = 13.0
@@ -50,8 +51,9 @@ class Scenario:
 
 
 def built_in() -> Scenario:
-    """Return the story: feed and fencing for six hill co-ops, delivered in a week's time."""
-    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=7)
+    """Return the story: feed and fencing for six hill co-ops, delivered on a Tuesday."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = today + timedelta(days=7 + (_TUESDAY - today.weekday()) % 7)
     day_ms = int(day.timestamp()) * 1000
     window = {"from_ms": day_ms + 6 * 3_600_000, "to_ms": day_ms + 18 * 3_600_000}
     purchases = {player.key: sheet(player.key) for player in BUYERS}

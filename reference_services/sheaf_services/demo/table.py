@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from sheaf_services.demo.cast import CARRIER
 from sheaf_services.demo.story import WITHDRAWN
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ def render(outcome: dict[str, Any], scenario: Scenario, pools: Sequence[dict[str
     """Return the summary as text of at most 100 columns."""
     parts = [_headline(outcome)]
     if scenario.has_plot:
-        parts.append(_pools(pools))
-        parts.append(_incidents(outcome))
+        parts.append(_pools(pools, scenario))
+        parts.append(_dates(outcome, scenario) + "\n" + _incidents(outcome))
     parts.append(_coops(outcome, scenario))
     parts.append(_footer(outcome, scenario))
     return "\n\n".join(parts)
@@ -40,18 +43,34 @@ def _headline(outcome: dict[str, Any]) -> str:
     )
 
 
-def _pools(pools: Sequence[dict[str, Any]]) -> str:
-    rows = [("Pool", "closed", "units", "price break", "goods")]
+def _pools(pools: Sequence[dict[str, Any]], scenario: Scenario) -> str:
+    """Return what each pool bought: the price alone, the price together, and the goods."""
+    alone = _list_prices(scenario.prices)
+    rows = [("Pool", "units", "list", "together", "goods")]
     for pool in pools:
-        closed = datetime.now(UTC).strftime("%d %b %Y")
-        outcome = pool["outcome"]
+        outcome, listed = pool["outcome"], alone[pool["item"]]
         if outcome["awarded"]:
-            tier = "list price" if outcome["tier"] == 0 else f"break {outcome['tier']}"
+            each = outcome["amount_minor"] // outcome["units"]
             goods = _money(outcome["amount_minor"])
-            rows.append((pool["title"], closed, str(outcome["units"]), tier, goods))
+            rows.append((pool["title"], str(outcome["units"]), listed, _money(each), goods))
         else:
-            rows.append((pool["title"], closed, "-", "no award", "-"))
+            rows.append((pool["title"], "-", listed, "no award", "-"))
     return _columns(rows)
+
+
+def _list_prices(prices: bytes) -> dict[str, str]:
+    """Return each item's price from one piece on."""
+    rows = csv.DictReader(io.StringIO(prices.decode()))
+    return {row["item"]: row["price"] for row in rows if row["min_quantity"] == "1"}
+
+
+def _dates(outcome: dict[str, Any], scenario: Scenario) -> str:
+    """Return when the pools closed and when the goods come."""
+    closed = datetime.now(UTC).strftime("%a %d %b %Y")
+    delivery_ms = int(scenario.pool_options["from_ms"])
+    day = datetime.fromtimestamp(delivery_ms / 1000, UTC).strftime("%a %d %b %Y")
+    trips = outcome["shipments"]["trips"]
+    return f"Pools closed {closed}. Delivery {day} on {trips} lorries of {CARRIER.name}."
 
 
 def _incidents(outcome: dict[str, Any]) -> str:
@@ -96,9 +115,10 @@ def _cells(numbers: Sequence[int], is_money: bool) -> list[str]:
 
 
 def _footer(outcome: dict[str, Any], scenario: Scenario) -> str:
-    lines = ["alone: the same goods at the price each buyer gets by itself, and own trips."]
-    if scenario.fleet is None:
-        lines = ["alone: the same goods at the price each buyer gets by itself."]
+    what = "the same goods at the price that each buyer gets by itself"
+    lines = [f"alone: {what}{', and own lorries' if scenario.fleet is not None else ''}."]
+    if scenario.fleet is not None:
+        lines.append("unserved: lines whose maximum is below the price that the pool earned.")
     lines += [f"Note: {note}." for note in scenario.notes]
     checked = outcome["purchasing"]["verified_by"]
     if checked:
@@ -106,10 +126,9 @@ def _footer(outcome: dict[str, Any], scenario: Scenario) -> str:
             f"Every node checked every award itself: {min(checked.values())} of"
             f" {outcome['purchasing']['awards']} found right by the least of them."
         )
-    lines.append(
-        f"{outcome['wall_s']:.0f} s, {outcome['cpu_s']:.0f} CPU s,"
-        f" {outcome['peak_pss_mb']:.0f} MB in all processes together."
-    )
+    cpu = f" {outcome['cpu_s']:.0f} CPU s," if "cpu_s" in outcome else ""
+    memory = f"{outcome['peak_pss_mb']:.0f} MB in all processes together"
+    lines.append(f"{outcome['wall_s']:.0f} s,{cpu} {memory}.")
     return "\n".join(lines)
 
 
