@@ -1,9 +1,9 @@
 """A federation's charter: who its members are, in which roles, and what a role may publish
 (spec chapter 09).
 
-The genesis certificate is signed by every founder's manager key and its hash is the federation's
-id, so nobody can slip a member in. Policy decides the effect of an entry and never its storage:
-an entry that a role may not publish is kept by all replicas and has no effect on any.
+The genesis charter is signed by every founder's manager key and the hash of its bytes is the
+federation's id, so nobody can slip a member in. Roles decide the effect of an entry and never its
+storage: what a role may not publish is kept by all replicas and has no effect on any.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Role = Literal["buyer", "supplier", "carrier", "coordinator", "matcher"]
 _SIGNED_AS = "certificate"
 
-COOPERATION: Final = frozenset({"verdict"})
+EVERY_MEMBER: Final = frozenset({"verdict"})
 """Kinds that every member may publish, whatever its roles."""
 MAY: Final[Mapping[Role, frozenset[str]]] = {
     "buyer": frozenset(
@@ -104,7 +104,7 @@ class Federation:
 
         A kind that no role mentions belongs to an extension, which has a policy of its own.
         """
-        if kind in COOPERATION or not is_governed(kind):
+        if kind in EVERY_MEMBER or not is_governed(kind):
             return cid in self.roles
         return any(kind in MAY[role] for role in self.roles.get(cid, ()))
 

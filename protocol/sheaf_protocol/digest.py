@@ -16,7 +16,7 @@ WriterId = NewType("WriterId", bytes)
 """Ed25519 public key of one node installation."""
 
 FederationId = NewType("FederationId", bytes)
-"""Digest of a federation's genesis certificate."""
+"""Digest of the body of a federation's genesis certificate, whoever signed it."""
 
 EntryId = NewType("EntryId", bytes)
 """Digest of a header, the signature not included."""

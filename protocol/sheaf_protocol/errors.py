@@ -3,7 +3,7 @@
 Three classes of fault decide what a node does with an entry (spec 04, ENV-9):
 
 * a *sender* fault (bytes, signature, chain) stops storage and the link pays for it;
-* an *author* fault (schema, policy, quota) is stored and relayed, and has no effect;
+* an *author* fault (schema, role, state) is stored and relayed, and has no effect;
 * *not yet* (gap, unknown key, clock ahead) is asked for again later.
 """
 

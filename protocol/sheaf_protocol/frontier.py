@@ -68,16 +68,16 @@ def items(logs: Mapping[LogId, LogState]) -> list[FrontierItem]:
 def compare(ours: Mapping[LogId, LogState], theirs: Iterable[FrontierItem]) -> Difference:
     """Return the ranges to ask the peer for, and the logs where we and the peer diverge.
 
-    A log that is forked here is never asked for again: its entries travel by request only, and
-    asking each round is how a forked feed eats a network.
+    What lies beyond a fork that is known here is not asked for: its entries travel by request only,
+    and asking each round would carry it over every link for ever. What lies below may differ still.
     """
     wanted, diverged = [], []
     for item in theirs:
         mine = ours.get(item.log)
         held = 0 if mine is None else mine.seq
-        if mine is not None and mine.is_forked:
-            continue
         if item.seq > held:
+            if mine is not None and mine.is_forked:
+                continue
             wanted.append(Range(log=item.log, first=held + 1, last=item.seq))
         elif mine is not None and item.seq == held and item.head8 != mine.head[:8]:
             diverged.append(item.log)

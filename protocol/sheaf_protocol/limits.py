@@ -35,7 +35,7 @@ MAX_KEY_OP: Final = 8_192
 """Bytes of the body of one key-log operation; a close with all its cuts makes 6.7 KB."""
 
 MAX_CUTS: Final = 64
-"""Federations that one close names: more than a co-op has partners' circles to be in."""
+"""Federations that one close names; their cuts are most of `MAX_KEY_OP`."""
 
 MAX_KEY_LOG: Final = 1_024
 """Operations of one key log: sixty years of a 30-day prekey."""

@@ -143,9 +143,13 @@ def decode_fork_proof(data: bytes) -> ForkProof:
     return decode(data, ForkProof)
 
 
-def fork_leaf(log: LogId, seq: int) -> Digest:
-    """Return the digest that stands for a forked log in every replica, whichever branch it saw."""
-    return digest("fork", log, seq.to_bytes(8, "big"))
+def fork_leaf(log: LogId, seq: int, before: EntryId) -> Digest:
+    """Return the digest that stands for a forked log in every replica, whichever branch it saw.
+
+    `before` is the entry below the fork, so that replicas which agree on the place and not on what
+    counts below it notice: one of the two then knows of an earlier fork.
+    """
+    return digest("fork", log, seq.to_bytes(8, "big"), before)
 
 
 def _bare(envelope: Envelope) -> Envelope:

@@ -15,6 +15,7 @@ from sheaf_protocol.charter import (
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import CoopId, Digest, digest
 from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.identity import fold_key_log, signing_key
 from sheaf_protocol.testing.author import make_coop, make_federation
 
 HILL, DALE = make_coop("Hill Farm"), make_coop("Dale Supplies")
@@ -111,6 +112,34 @@ def test_certificate_waits_for_a_founders_key_log() -> None:
     error = refusal(certificate(), {HILL.cid: HILL.keys})
 
     assert (error.code, error.fault) == ("charter.unknown_member", Fault.NOT_YET)
+
+
+def test_founders_key_log_may_have_grown_since() -> None:
+    cert, dale = certificate(), make_coop("Dale Supplies")
+    dale.delegate(signing_key(b"n" * 32), 0)
+
+    assert found(cert, {**KEYS, DALE.cid: dale.keys}).is_member(DALE.cid)
+
+
+def test_certificate_waits_for_the_operation_that_it_names() -> None:
+    shorter = fold_key_log(DALE.key_ops[:-1])
+
+    error = refusal(certificate(), {**KEYS, DALE.cid: shorter})
+
+    assert (error.code, error.fault) == ("charter.key_head", Fault.NOT_YET)
+
+
+def test_operation_of_another_founder_is_no_head_of_ones_own() -> None:
+    charter = read_charter(certificate())
+    heads = [member.key_head for member in reversed(charter.members)]
+    members = [
+        msgspec.structs.replace(member, key_head=head)
+        for member, head in zip(charter.members, heads, strict=True)
+    ]
+
+    cert = signed(msgspec.structs.replace(charter, members=members))
+
+    assert refusal(cert).code == "charter.key_head"
 
 
 def test_missing_approval_is_refused() -> None:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sheaf_protocol.codec import decode, encode
-from sheaf_protocol.digest import Digest, LogId, digest
+from sheaf_protocol.digest import Digest, EntryId, LogId, digest
 from sheaf_protocol.frontier import (
     Difference,
     FrontierItem,
@@ -12,7 +12,7 @@ from sheaf_protocol.frontier import (
     items,
     root,
 )
-from sheaf_protocol.log import fork_leaf
+from sheaf_protocol.log import EMPTY, fork_leaf
 
 IDS = st.binary(min_size=32, max_size=32)
 STATES = st.builds(LogState, seq=st.integers(1, 2**53 - 1), head=IDS.map(Digest))
@@ -77,10 +77,17 @@ def test_equal_height_with_another_head_is_a_divergence() -> None:
     assert compare({A: state(5)}, items({A: state(5, b"other")})).diverged == (A,)
 
 
-def test_forked_log_is_never_asked_for_again() -> None:
-    ours = {A: LogState(seq=3, head=fork_leaf(A, 3), is_forked=True)}
+def test_forked_log_is_not_asked_for_what_lies_beyond() -> None:
+    ours = {A: LogState(seq=3, head=fork_leaf(A, 3, EMPTY.id), is_forked=True)}
 
     assert compare(ours, items({A: state(9)})) == Difference(wanted=(), diverged=())
+
+
+def test_one_fork_on_two_pasts_is_a_divergence() -> None:
+    ours = {A: LogState(seq=3, head=fork_leaf(A, 3, EMPTY.id), is_forked=True)}
+    theirs = {A: LogState(seq=3, head=fork_leaf(A, 3, EntryId(b"p" * 32)), is_forked=True)}
+
+    assert compare(ours, items(theirs)).diverged == (A,)
 
 
 def test_log_of_which_the_peer_holds_nothing_is_no_difference() -> None:

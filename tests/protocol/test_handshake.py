@@ -14,7 +14,6 @@ from sheaf_protocol.limits import HANDSHAKE_MS, WRITER_LIFETIME_MS
 from sheaf_protocol.link import Dial, Fresh, Identity, Link, Listen, PeerAuthenticated, Phase
 from sheaf_protocol.link.cipher import Opener, Sealer, derive, public_of, shared_secret
 from sheaf_protocol.link.handshake import Hello, Initiator, Reply, Responder
-from sheaf_protocol.log import EMPTY
 from sheaf_protocol.testing.author import START_MS, derived, make_coop
 from sheaf_protocol.testing.link_pair import (
     AUDIENCE,
@@ -236,7 +235,7 @@ def test_ephemeral_key_of_small_order_is_refused(eph: bytes) -> None:
 
 def closed_writer() -> Identity:
     coop = make_coop("Closed")
-    coop.close(EMPTY)
+    coop.close({})
     return identity_of(coop)
 
 

@@ -5,11 +5,13 @@ import msgspec
 import pytest
 
 from sheaf_protocol.codec import encode
-from sheaf_protocol.digest import ZERO, CoopId, Digest, digest
+from sheaf_protocol.digest import ZERO, CoopId, Digest, EntryId, FederationId, digest
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.identity import (
     Close,
+    Cut,
     Delegate,
+    FederationCut,
     Inception,
     KeyLog,
     KeyOp,
@@ -18,7 +20,7 @@ from sheaf_protocol.identity import (
     sign_op,
     signing_key,
 )
-from sheaf_protocol.limits import MAX_KEY_LOG
+from sheaf_protocol.limits import MAX_CUTS, MAX_INT, MAX_KEY_LOG
 
 ROTATION = [signing_key(bytes([n]) * 32) for n in (1, 2, 3)]
 MANAGER, WRITER, PREKEY, STRANGER = (signing_key(bytes([n]) * 32) for n in (4, 5, 6, 7))
@@ -58,12 +60,18 @@ def delegate(state: KeyLog, **changes: Any) -> Delegate:
     return Delegate(**{**fields, **changes})
 
 
+LOW, HIGH, UNLISTED = (FederationId(letter * 32) for letter in (b"a", b"b", b"c"))
+
+
+def cut_at(fid: FederationId, seq: int) -> FederationCut:
+    return FederationCut(fid=fid, last_head=EntryId(digest("entry", fid)), last_seq=seq)
+
+
 def close(state: KeyLog, **changes: Any) -> Close:
     fields: dict[str, Any] = {
         "cid": state.cid,
+        "cuts": [cut_at(LOW, 7), cut_at(HIGH, 9)],
         "key": WRITER.public,
-        "last_head": digest("entry", b"h"),
-        "last_seq": 7,
         "op": "close",
         "prev": state.head,
         "seq": state.size,
@@ -96,17 +104,71 @@ def test_coop_id_does_not_depend_on_who_of_the_keys_signed() -> None:
 def test_delegated_writer_is_listed_with_its_expiry() -> None:
     writer = with_writer().writers[WRITER.public]
 
-    assert (writer.wid, writer.expires_ms, writer.cut) == (WRITER.public, 1_000, None)
+    assert (writer.wid, writer.expires_ms) == (WRITER.public, 1_000)
+    assert not writer.is_closed
+    assert writer.cut_in(LOW) is None
 
 
-def test_closed_writer_keeps_its_cut() -> None:
+def test_closed_writer_keeps_a_cut_for_each_federation() -> None:
     state = with_writer()
 
     closed = append_op(state, sign_op(close(state), [MANAGER]))
 
-    cut = closed.writers[WRITER.public].cut
-    assert cut is not None
-    assert (cut.seq, cut.head) == (7, digest("entry", b"h"))
+    writer = closed.writers[WRITER.public]
+    assert writer.is_closed
+    assert writer.cut_in(LOW) == Cut(seq=7, head=EntryId(digest("entry", LOW)))
+    assert writer.cut_in(HIGH) == Cut(seq=9, head=EntryId(digest("entry", HIGH)))
+
+
+@pytest.mark.parametrize("cuts", [[], [cut_at(LOW, 7)]])
+def test_closed_writer_has_nothing_that_counts_where_it_was_not_listed(
+    cuts: list[FederationCut],
+) -> None:
+    state = with_writer()
+
+    closed = append_op(state, sign_op(close(state, cuts=cuts), [MANAGER]))
+
+    assert closed.writers[WRITER.public].cut_in(UNLISTED) == Cut(seq=0, head=EntryId(ZERO))
+
+
+@pytest.mark.parametrize(
+    ("cuts", "code", "reason"),
+    [
+        ([cut_at(HIGH, 9), cut_at(LOW, 7)], "key.cuts", "out of order"),
+        ([cut_at(LOW, 7), cut_at(LOW, 9)], "key.cuts", "one federation twice"),
+        ([cut_at(LOW, 0)], "schema.invalid", "an empty log is left out"),
+        (
+            [cut_at(FederationId(bytes([n]) * 32), 1) for n in range(65)],
+            "schema.invalid",
+            "one too many",
+        ),
+    ],
+)
+def test_close_with_other_cuts_is_refused(
+    cuts: list[FederationCut], code: str, reason: str
+) -> None:
+    state = with_writer()
+
+    assert refusal(sign_op(close(state, cuts=cuts), [MANAGER]), after=state).code == code
+
+
+def test_close_with_all_its_cuts_fits_into_an_operation() -> None:
+    state = with_writer()
+    cuts = [cut_at(FederationId(bytes([n]) * 32), MAX_INT) for n in range(MAX_CUTS)]
+
+    closed = append_op(state, sign_op(close(state, cuts=cuts), [MANAGER]))
+
+    assert len(closed.writers[WRITER.public].cuts) == MAX_CUTS
+
+
+def test_key_log_remembers_the_ids_of_its_operations() -> None:
+    first, state = sign_op(inception(), ROTATION[:2]), begun()
+    second = sign_op(delegate(state), [MANAGER])
+
+    log = fold_key_log([first, second])
+
+    assert log.heads == (first.id, second.id)
+    assert (log.head, log.size) == (second.id, 2)
 
 
 def test_newest_prekey_that_has_not_expired_is_offered() -> None:
@@ -247,6 +309,6 @@ def test_operation_of_a_later_version_is_named() -> None:
 
 
 def test_key_log_ends_at_its_limit() -> None:
-    state = replace(begun(), size=MAX_KEY_LOG)
+    state = replace(begun(), heads=(Digest(ZERO),) * MAX_KEY_LOG)
 
     assert refusal(sign_op(delegate(state), [MANAGER]), after=state).code == "schema.invalid"

@@ -8,7 +8,7 @@ from sheaf_protocol.errors import LocalProtocolError
 from sheaf_protocol.identity import is_valid_key, signing_key, verify
 from sheaf_protocol.identity.keys import verify_untagged
 
-CRYPTO = Path("/work/shared/data/crypto")
+CRYPTO = Path(__file__).resolve().parents[3] / "shared" / "data" / "crypto"
 KEY = signing_key(bytes(range(32)))
 ORDER = 2**252 + 27742317777372353535851937790883648493
 IDENTITY = b"\x01" + bytes(31)

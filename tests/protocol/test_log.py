@@ -2,10 +2,10 @@ import msgspec
 import pytest
 
 from sheaf_protocol.codec import encode
-from sheaf_protocol.digest import EntryId, WriterId
+from sheaf_protocol.digest import EntryId, FederationId, WriterId
 from sheaf_protocol.envelope import Envelope, Header, open_header
 from sheaf_protocol.errors import Fault, RemoteProtocolError
-from sheaf_protocol.identity import signing_key
+from sheaf_protocol.identity import KeyLog, signing_key
 from sheaf_protocol.log import (
     EMPTY,
     ForkProof,
@@ -24,6 +24,7 @@ from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_f
 COOP = make_coop("Hill Farm")
 FID = make_federation([(COOP, ["buyer"])]).fid
 NOTE = b"\x80"
+SOME_ID = EntryId(b"s" * 32)
 
 
 def author() -> LogAuthor:
@@ -101,30 +102,66 @@ def test_delegated_writer_may_sign_until_it_expires() -> None:
     header = header_of(author().append("x.note", NOTE))
     expires = COOP.keys.writers[COOP.wid].expires_ms
 
-    require_writer(COOP.keys, msgspec.structs.replace(header, time_ms=expires))
+    require_writer(COOP.keys, msgspec.structs.replace(header, time_ms=expires), SOME_ID)
 
     late = msgspec.structs.replace(header, time_ms=expires + 1)
-    assert code_of(require_writer, COOP.keys, late) == "key.expired"
+    assert code_of(require_writer, COOP.keys, late, SOME_ID) == "key.expired"
 
 
 def test_unknown_writer_may_still_be_delegated() -> None:
     header = header_of(author().append("x.note", NOTE), wid=WriterId(b"x" * 32))
 
     with pytest.raises(RemoteProtocolError) as caught:
-        require_writer(COOP.keys, header)
+        require_writer(COOP.keys, header, SOME_ID)
 
     assert (caught.value.code, caught.value.fault) == ("key.unknown", Fault.NOT_YET)
 
 
-def test_closed_writer_may_sign_up_to_its_cut() -> None:
-    coop = make_coop("Dale")
-    header = header_of(LogAuthor(coop, FID).append("x.note", NOTE))
-    coop.close(Head(seq=7, id=EntryId(b"h" * 32), time_ms=0))
+OTHER_FID = FederationId(b"f" * 32)
+CUT_ID, OTHER_CUT_ID = EntryId(b"c" * 32), EntryId(b"d" * 32)
 
-    require_writer(coop.keys, msgspec.structs.replace(header, seq=7))
 
-    beyond = msgspec.structs.replace(header, seq=8)
-    assert code_of(require_writer, coop.keys, beyond) == "key.closed"
+def closed_keys() -> KeyLog:
+    """Return the key log of Hill, whose writer was closed at 7 in one federation, 9 in another."""
+    coop = make_coop("Hill Farm")
+    coop.close(
+        {
+            FID: Head(seq=7, id=CUT_ID, time_ms=0),
+            OTHER_FID: Head(seq=9, id=OTHER_CUT_ID, time_ms=0),
+        }
+    )
+    return coop.keys
+
+
+@pytest.mark.parametrize(
+    ("fid", "seq", "id_"),
+    [
+        (FID, 6, SOME_ID),  # below the cut
+        (FID, 7, CUT_ID),  # the cut itself
+        (OTHER_FID, 8, SOME_ID),  # beyond the cut of another federation
+        (OTHER_FID, 9, OTHER_CUT_ID),
+    ],
+)
+def test_closed_writer_may_sign_up_to_its_cut(fid: FederationId, seq: int, id_: EntryId) -> None:
+    header = header_of(author().append("x.note", NOTE), fid=fid, seq=seq)
+
+    require_writer(closed_keys(), header, id_)
+
+
+@pytest.mark.parametrize(
+    ("fid", "seq", "id_"),
+    [
+        (FID, 8, SOME_ID),  # beyond
+        (FID, 7, SOME_ID),  # another past than the manager's
+        (FID, 7, OTHER_CUT_ID),  # the cut of another federation
+        (OTHER_FID, 10, SOME_ID),
+        (FederationId(b"u" * 32), 1, SOME_ID),  # the close does not list this federation
+    ],
+)
+def test_closed_writer_may_sign_nothing_else(fid: FederationId, seq: int, id_: EntryId) -> None:
+    header = header_of(author().append("x.note", NOTE), fid=fid, seq=seq)
+
+    assert code_of(require_writer, closed_keys(), header, id_) == "key.closed"
 
 
 def test_fork_proof_needs_nothing_but_itself() -> None:
@@ -195,8 +232,9 @@ def test_proof_that_carries_a_payload_is_refused() -> None:
     assert code_of(verify_fork_proof, ForkProof(first, second)) == "fork.payload"
 
 
-def test_fork_leaf_tells_log_and_place() -> None:
+def test_fork_leaf_tells_log_place_and_what_is_below() -> None:
     log = author().log
 
-    assert fork_leaf(log, 3) != fork_leaf(log, 4)
-    assert len(fork_leaf(log, 3)) == 32
+    assert fork_leaf(log, 3, SOME_ID) != fork_leaf(log, 4, SOME_ID)
+    assert fork_leaf(log, 3, SOME_ID) != fork_leaf(log, 3, EMPTY.id)
+    assert len(fork_leaf(log, 3, SOME_ID)) == 32

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from sheaf_protocol.charter import COOPERATION, MAY, is_governed
+from sheaf_protocol.charter import EVERY_MEMBER, MAY, is_governed
 from sheaf_protocol.codec import check, decode, encode
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.limits import MAX_DEPTH
@@ -109,7 +109,7 @@ def test_roles_govern_every_known_kind_but_the_verdict() -> None:
 
 
 def test_roles_govern_no_kind_without_a_record() -> None:
-    named = {kind for kinds in MAY.values() for kind in kinds} | COOPERATION
+    named = {kind for kinds in MAY.values() for kind in kinds} | EVERY_MEMBER
 
     assert named == set(KINDS)
 

@@ -128,3 +128,13 @@ def test_sealed_body_is_canonical() -> None:
     box = sealed()
 
     assert decode(encode(box), Sealed) == box
+
+
+def test_slots_made_to_be_tried_in_vain_are_tried_twice_at_most() -> None:
+    """Sixty-four would cost a recipient thousands of times what they cost the author."""
+    box = sealed()
+    ours = box.slots[0]
+    vain = [Slot(hint=ours.hint, key=bytes(80))] * 63
+
+    assert opened(sealed(slots=[*vain[:1], ours]), BUYER) is not None
+    assert opened(sealed(slots=[*vain, ours]), BUYER) is None

@@ -11,7 +11,7 @@ from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.frontier import FrontierItem, LogState, Range, items, root
 from sheaf_protocol.link import Claims, ControlState, ControlSync, DataSync
 from sheaf_protocol.link.control_sync import MAX_CONTROL, MAX_TOLD
-from sheaf_protocol.link.data_sync import CLAIM_MS, MAX_LOGS, PATIENCE_MS
+from sheaf_protocol.link.data_sync import CLAIM_MS, LONGEST_CLAIM_MS, MAX_LOGS, PATIENCE_MS
 from sheaf_protocol.link.messages import LIST, ControlHave
 
 NOW = 1_000_000
@@ -216,6 +216,8 @@ def test_answer_runs_on_without_a_gap() -> None:
 
     for seq in (1, 2, 3, 4):  # a signed entry a little beyond proves those before it
         sync.receive(log("a"), seq, NOW)
+
+    assert sync.is_asking  # until the peer says that it was all
 
 
 @pytest.mark.parametrize(
@@ -422,6 +424,35 @@ def test_forked_log_is_not_asked_for() -> None:
     sync = heard(state(a=9))
 
     assert sync.ask(ours, NOW) == []
+
+
+def test_log_that_forked_on_another_past_is_searched_below_the_fork() -> None:
+    ours = {log("a"): LogState(seq=3, head=name("leaf"), is_forked=True)}
+    sync = heard({log("a"): LogState(seq=3, head=name("other leaf"), is_forked=True)})
+
+    assert sync.ask(ours, NOW) == [Range(log=log("a"), first=2, last=2)]
+
+
+def test_entries_of_more_logs_than_may_be_told_of_end_the_link() -> None:
+    """Of made-up co-ops, say: a header costs a liar no signature."""
+    sync = DataSync(Claims())
+    for n in range(MAX_LOGS):
+        sync.assume(FrontierItem(log(n), 1, bytes(8)), NOW)
+
+    with pytest.raises(RemoteProtocolError, match=r"link\.frontier_size"):
+        sync.assume(FrontierItem(log(MAX_LOGS), 1, bytes(8)), NOW)
+
+
+def test_peer_that_drips_entries_does_not_keep_a_log_for_ever() -> None:
+    claims, dripping, honest = Claims(), object(), object()
+    taken = []
+
+    for after_ms in range(0, LONGEST_CLAIM_MS + CLAIM_MS, CLAIM_MS // 2):
+        if not any(taken):
+            claims.take(log("a"), dripping, NOW + after_ms)  # one entry came
+        taken.append(claims.take(log("a"), honest, NOW + after_ms))
+
+    assert taken.index(True) == LONGEST_CLAIM_MS // (CLAIM_MS // 2)
 
 
 def test_fork_found_while_asking_is_no_failure_of_the_peer() -> None:

@@ -17,7 +17,7 @@ SOURCES = ("protocol", "node", "reference_services")
 KEYWORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY|REQUIRED|SHALL)\b")
 RULE = re.compile(r"^- \*\*([A-Z]{3,4}-[0-9]+)\*\*(.*?)(?=\n\n|\n- |\Z)", re.MULTILINE | re.DOTALL)
 FAMILIES = ["AWD", "CHR", "ENC", "ENV", "ERR", "IDN", "LIF", "LNK"]
-FAMILIES += ["LOG", "POOL", "REC", "SYN", "TRM", "VAL", "VER"]
+FAMILIES += ["LOG", "MAT", "POOL", "RAT", "REC", "SYN", "TRM", "VAL", "VER"]
 CITED = re.compile(rf"\b(?:{'|'.join(FAMILIES)}|KEY|SYNC|LINK|HLD|SHP|PUR)-[0-9]+\b")
 
 

@@ -89,7 +89,7 @@ def test_codes_are_listed_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("row", LISTED, ids=lambda row: row["code"])
-def test_row_is_complete(row: dict[str, str]) -> None:
+def test_row_has_a_code_a_fault_a_retry_and_a_sentence(row: dict[str, str]) -> None:
     assert set(row) == {"code", "fault", "retry", "sentence"}
     assert CODE.match(row["code"])
     assert row["fault"] in {"sender", "author", "not_yet", "local"}

@@ -33,25 +33,31 @@ PATIENCE_MS: Final = 2_000
 CLAIM_MS: Final = 10_000
 """How long a silent peer keeps others from being asked the same."""
 
+LONGEST_CLAIM_MS: Final = 60_000
+"""How long one that keeps delivering does: a peer that drips an entry now and then must not keep us
+from those that hold the whole log."""
+
 
 class Claims:
     """Which peer was asked for which log, over all links of a node."""
 
     def __init__(self) -> None:
-        self._taken: dict[LogId, tuple[object, int]] = {}
+        self._taken: dict[LogId, tuple[object, int, int]] = {}
         self._authors: dict[LogId, object] = {}
 
     def take(self, log: LogId, by: object, now_ms: int) -> bool:
         """Return whether the log may be asked of this peer, and reserve it if so."""
-        owner, until_ms = self._taken.get(log, (by, 0))
-        if owner is not by and now_ms < until_ms:
-            return False
-        self._taken[log] = (by, now_ms + CLAIM_MS)
+        owner, until_ms, since_ms = self._taken.get(log, (by, 0, now_ms))
+        if owner is not by:
+            if now_ms < until_ms:
+                return False
+            since_ms = now_ms
+        self._taken[log] = (by, min(now_ms + CLAIM_MS, since_ms + LONGEST_CLAIM_MS), since_ms)
         return True
 
     def release(self, log: LogId, by: object) -> None:
         """Let others be asked for the log."""
-        if self._taken.get(log, (None, 0))[0] is by:
+        if self._taken.get(log, (None, 0, 0))[0] is by:
             del self._taken[log]
 
     def expect(self, log: LogId, author: object) -> None:
@@ -105,16 +111,18 @@ class DataSync:
             if before is None or item.seq > before.seq:
                 self._heard_ms[item.log] = now_ms
             self._theirs[item.log] = item
-        if len(self._theirs) > MAX_LOGS:
-            detail = f"expected at most {MAX_LOGS} logs of one federation"
-            raise RemoteProtocolError("link.frontier_size", detail)
+        self._require_room()
 
     def assume(self, item: FrontierItem, now_ms: int) -> None:
-        """Take it that the peer holds an entry, having sent it to us or got it from us."""
+        """Take it that the peer holds an entry, having sent it to us or got it from us.
+
+        Raises RemoteProtocolError `link.frontier_size`: entries of made-up co-ops are as cheap.
+        """
         before = self._theirs.get(item.log)
         if before is None or item.seq > before.seq:
             self._theirs[item.log] = item
             self._heard_ms[item.log] = now_ms
+            self._require_room()
 
     def follows(self, log: LogId, first: int) -> bool:
         """Return whether the peer holds all before an entry, so that pushing it serves it."""
@@ -143,7 +151,7 @@ class DataSync:
         difference = compare(ours, self._theirs.values())
         ranges = [r for r in difference.wanted if self._may_ask(r, now_ms)]
         asked = {r.log for r in ranges}
-        ranges += [r for r in self._to_search(difference.diverged) if r.log not in asked]
+        ranges += [r for r in self._to_search(difference.diverged, ours) if r.log not in asked]
         ranges = ranges[:LIST]
         self._next = {r.log: r.first for r in ranges}
         self._last = {r.log: r.last for r in ranges}
@@ -215,6 +223,11 @@ class DataSync:
         held = self._theirs.get(log)
         return max(self._told.get(log, 0), 0 if held is None else held.seq)
 
+    def _require_room(self) -> None:
+        if len(self._theirs) > MAX_LOGS:
+            detail = f"expected at most {MAX_LOGS} logs of one federation"
+            raise RemoteProtocolError("link.frontier_size", detail)
+
     def _may_ask(self, wanted: Range, now_ms: int) -> bool:
         if self._vain.get(wanted.log, 0) >= wanted.last:
             return False
@@ -227,9 +240,12 @@ class DataSync:
             return False
         return True
 
-    def _to_search(self, diverged: Sequence[LogId]) -> list[Range]:
-        """Return the stretches to search for a fork: at equal height, the last entry of each."""
+    def _to_search(self, diverged: Sequence[LogId], ours: Mapping[LogId, LogState]) -> list[Range]:
+        """Return the stretches to search for a fork: at equal height, the last entry of each.
+
+        Of a log that forked there already, the one below: only an earlier fork is news.
+        """
         for log in diverged:
-            self.search(log, self._theirs[log].seq)
+            self.search(log, self._theirs[log].seq - ours[log].is_forked)
         ranges, self._search = list(self._search.values()), {}
         return ranges

@@ -106,10 +106,10 @@ class Link:
         if self.phase is Phase.CLOSED:
             return
         try:
-            if self.phase is Phase.OPEN:
-                self._receive_frame(frame)
-            else:
+            if self._session is None:
                 self._receive_handshake(frame, now_ms)
+            else:
+                self._receive_frame(frame, self._session)
         except RemoteProtocolError as exc:
             self.close(exc.code, exc.detail)
 
@@ -200,10 +200,8 @@ class Link:
         self.phase = Phase.OPEN
         self._events.append(PeerAuthenticated(peer=session.peer))
 
-    def _receive_frame(self, frame: bytes) -> None:
-        if self._session is None:  # pragma: no cover  # the phase is open only with a session
-            return
-        message = decode_message(self._session.opener.open(frame))
+    def _receive_frame(self, frame: bytes, session: Session) -> None:
+        message = decode_message(session.opener.open(frame))
         turn = after(self._their_turn, message)
         if turn is None:
             detail = f"{type(message).__name__} came in turn {self._their_turn.value}"

@@ -8,7 +8,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sheaf_protocol.records.demand import Zone
-from sheaf_protocol.records.values import Amount, Code, EntryRef, Item, Price, Quantity, TimeMs
+from sheaf_protocol.records.values import (
+    Amount,
+    Code,
+    Currency,
+    EntryRef,
+    Item,
+    Price,
+    Quantity,
+    TimeMs,
+)
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +43,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     base: Annotated[int, Meta(ge=1, le=10**9)]
     carriage: Annotated[list[Carriage], Meta(max_length=256)] | UnsetType = UNSET
-    currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
+    currency: Currency
     item: Item
     lead_days: Annotated[int, Meta(ge=0, le=3_650)] | UnsetType = UNSET
     max_quantity: Quantity | UnsetType = UNSET

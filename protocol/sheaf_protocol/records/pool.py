@@ -130,7 +130,7 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
-    """One private leaf: what one demand gets. The salt hides it from whoever sees only the root."""
+    """A leaf under the root of an award: what one demand gets."""
 
     amount: Amount
     carriage: Amount

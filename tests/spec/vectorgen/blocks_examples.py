@@ -17,6 +17,8 @@ from entries import (
     SALT,
     START_MS,
     WRITER,
+    close,
+    cut,
     delegate,
     elements,
     entry,
@@ -64,7 +66,7 @@ def encoding() -> str:
 
 
 def identity() -> str:
-    """Return an inception and a delegation."""
+    """Return an inception, a delegation and a close."""
     fields = {
         "country": "GB",
         "manager": MANAGER.public.hex(),
@@ -86,6 +88,16 @@ def identity() -> str:
         "role": "writer",
         "seq": 1,
     }
+    cuts = [{"fid": FID.hex(), "last_head": ID_2.hex(), "last_seq": 2}]
+    closed = {
+        "cid": CID.hex(),
+        "cuts": cuts,
+        "key": WRITER.public.hex(),
+        "op": "close",
+        "prev": DELEGATED_ID.hex(),
+        "seq": 2,
+    }
+    closing = close(DELEGATED_ID, 2, cut(2, ID_2))
     return "\n".join(
         [
             view("Operation 0", fields),
@@ -100,6 +112,14 @@ def identity() -> str:
                 body=delegate(),
                 operation_id=DELEGATED_ID,
                 signature_of_manager=MANAGER.sign("key-op", delegate()),
+            ),
+            "Operation 2 ends the writer at the second entry of chapter 05. In every other\n"
+            "federation nothing that it wrote counts.\n",
+            view("Operation 2", closed),
+            dump(
+                body=closing,
+                operation_id=hashed("key-op", closing),
+                signature_of_manager=MANAGER.sign("key-op", closing),
             ),
         ]
     )
@@ -138,7 +158,7 @@ def log() -> str:
         entry_1=ID_1,
         entry_2_prev=ID_1,
         entry_2=ID_2,
-        fork_leaf_at_2=hashed("fork", LOG_ID, (2).to_bytes(8)),
+        fork_leaf_at_2=hashed("fork", LOG_ID, (2).to_bytes(8), ID_1),
     )
 
 

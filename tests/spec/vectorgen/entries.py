@@ -62,13 +62,17 @@ def delegate(prev: bytes = INCEPTION_ID, seq: int = 1, **changes: bytes) -> byte
     return mapping(**{**fields, **changes})
 
 
-def close(prev: bytes, seq: int, last_seq: int, last_head: bytes = ZERO) -> bytes:
+def cut(last_seq: int, last_head: bytes = ZERO, fid: bytes = FID) -> bytes:
+    """Return the bytes of a cut in one federation."""
+    return mapping(fid=blob(fid), last_head=blob(last_head), last_seq=integer(last_seq))
+
+
+def close(prev: bytes, seq: int, *cuts: bytes) -> bytes:
     """Return the bytes of a close of the writer."""
     return mapping(
         cid=blob(CID),
+        cuts=array(*cuts),
         key=blob(WRITER.public),
-        last_head=blob(last_head),
-        last_seq=integer(last_seq),
         op=text("close"),
         prev=blob(prev),
         seq=integer(seq),

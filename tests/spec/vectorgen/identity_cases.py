@@ -14,6 +14,7 @@ from entries import (
     ROTATION,
     STRANGER,
     close,
+    cut,
     delegate,
     inception,
     key_op,
@@ -23,8 +24,9 @@ from kit import Case, array, blob, hashed, integer, mapping, text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CLOSED = key_op(close(DELEGATED_ID, 2, 7), MANAGER)
-CLOSED_ID = hashed("key-op", close(DELEGATED_ID, 2, 7))
+LOW, HIGH = (cut(7, fid=bytes([letter]) * 32) for letter in b"ab")
+CLOSED = key_op(close(DELEGATED_ID, 2, LOW, HIGH), MANAGER)
+CLOSED_ID = hashed("key-op", close(DELEGATED_ID, 2, LOW, HIGH))
 SMALL_ORDER = b"\x01" + bytes(31)
 
 
@@ -32,7 +34,12 @@ def cases() -> Iterator[Case]:
     """Yield the vectors of chapter 02."""
     yield _ok("inception_alone", "IDN-2", "The co-op's id is the hash of this body.", BEGUN)
     yield _ok("writer_delegated", "IDN-12", "The manager opens a writer.", BEGUN, DELEGATED)
-    yield _ok("writer_closed", "IDN-17", "And ends it at a cut.", BEGUN, DELEGATED, CLOSED)
+    yield _ok("writer_closed", "IDN-17", "And ends it, log by log.", BEGUN, DELEGATED, CLOSED)
+    everywhere = key_op(close(DELEGATED_ID, 2), MANAGER)
+    comment = "Nothing that it wrote counts anywhere."
+    yield _ok("writer_closed_without_cuts", "IDN-28", comment, BEGUN, DELEGATED, everywhere)
+    comment = "The most federations that a close can name."
+    yield _ok("writer_closed_in_64", "IDN-27", comment, BEGUN, DELEGATED, _closed_in(64))
     by_others = key_op(inception(), *ROTATION[1:])
     yield _ok("inception_by_other_two", "IDN-2", "Any two of three: the same id.", by_others)
     for name, clause, code, comment, *ops in REFUSED:
@@ -54,6 +61,11 @@ def _ok(name: str, clause: str, comment: str, *ops: bytes) -> Case:
         input=array(*ops),
         output=CID,
     )
+
+
+def _closed_in(count: int) -> bytes:
+    cuts = (cut(2**40, fid=bytes([number]) * 32) for number in range(count))
+    return key_op(close(DELEGATED_ID, 2, *cuts), MANAGER)
 
 
 def _forged(body: bytes) -> bytes:
@@ -184,7 +196,7 @@ REFUSED = [
         "key.not_open",
         "Nothing to close.",
         BEGUN,
-        key_op(close(hashed("key-op", inception()), 1, 7), MANAGER),
+        key_op(close(hashed("key-op", inception()), 1, LOW), MANAGER),
     ),
     (
         "writer_closed_twice",
@@ -194,7 +206,43 @@ REFUSED = [
         BEGUN,
         DELEGATED,
         CLOSED,
-        key_op(close(CLOSED_ID, 3, 5), MANAGER),
+        key_op(close(CLOSED_ID, 3, LOW), MANAGER),
+    ),
+    (
+        "cuts_out_of_order",
+        "IDN-27",
+        "key.cuts",
+        "One close, one spelling.",
+        BEGUN,
+        DELEGATED,
+        key_op(close(DELEGATED_ID, 2, HIGH, LOW), MANAGER),
+    ),
+    (
+        "cuts_of_one_federation_twice",
+        "IDN-27",
+        "key.cuts",
+        "A log ends once.",
+        BEGUN,
+        DELEGATED,
+        key_op(close(DELEGATED_ID, 2, LOW, LOW), MANAGER),
+    ),
+    (
+        "cuts_of_65_federations",
+        "IDN-27",
+        "schema.invalid",
+        "One too many.",
+        BEGUN,
+        DELEGATED,
+        _closed_in(65),
+    ),
+    (
+        "cut_at_nothing",
+        "IDN-19",
+        "schema.invalid",
+        "A federation without entries is left out: the same thing has one spelling.",
+        BEGUN,
+        DELEGATED,
+        key_op(close(DELEGATED_ID, 2, cut(0)), MANAGER),
     ),
     (
         "unknown_operation",

@@ -18,12 +18,13 @@ from entries import (
     STRANGER,
     WRITER,
     close,
+    cut,
     entry,
     key_op,
     without_payload,
     without_signature,
 )
-from kit import Case, array, integer, mapping
+from kit import Case, array, blob, integer, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,14 @@ SECOND, WIRE_2 = entry(2, FIRST)
 THIRD, WIRE_3 = entry(3, SECOND)
 OTHER, FORKED = entry(2, FIRST, body=mapping(other=integer(1)))
 KEY_LOG = array(BEGUN, DELEGATED)
-CLOSED = array(BEGUN, DELEGATED, key_op(close(DELEGATED_ID, 2, 2, SECOND), MANAGER))
+OTHER_FID = b"\xff" * 32
+
+
+def _closed(*cuts: bytes) -> bytes:
+    return array(BEGUN, DELEGATED, key_op(close(DELEGATED_ID, 2, *cuts), MANAGER))
+
+
+CLOSED = _closed(cut(2, SECOND), cut(9, fid=OTHER_FID))
 
 
 def cases() -> Iterator[Case]:
@@ -70,6 +78,7 @@ def cases() -> Iterator[Case]:
         keys=CLOSED,
     )
     yield from _refused_logs()
+    yield from _closed_logs()
     yield from _forks()
 
 
@@ -86,10 +95,21 @@ def _refused_logs() -> Iterator[Case]:
     yield _log("time_runs_back", "LOG-5", "log.bad_time", "A millisecond.", WIRE_1, early)
     late = entry(2, FIRST, time_ms=integer(EXPIRES_MS + 1))[1]
     yield _log("writer_expired", "IDN-20", "key.expired", "A millisecond late.", WIRE_1, late)
-    yield _log("beyond_cut", "IDN-21", "key.closed", "Void.", WIRE_1, WIRE_2, WIRE_3, keys=CLOSED)
     yield _log("writer_unknown", "IDN-22", "key.unknown", "Not yet.", WIRE_1, keys=array(BEGUN))
     forged = entry(2, FIRST, key=STRANGER)[1]
     yield _log("second_forged", "ENV-5", "env.signature", "A good place.", WIRE_1, forged)
+
+
+def _closed_logs() -> Iterator[Case]:
+    comment = "Void, however high the cut in another federation."
+    wires = WIRE_1, WIRE_2, WIRE_3
+    yield _log("beyond_cut", "IDN-21", "key.closed", comment, *wires, keys=CLOSED)
+    comment = "Another past, signed with a stolen key."
+    yield _log("other_at_cut", "IDN-21", "key.closed", comment, WIRE_1, FORKED, keys=CLOSED)
+    there = entry(1, fid=blob(OTHER_FID))[1]
+    comment = "Nothing counts in a federation that is not listed, not even entry 1."
+    keys = _closed(cut(2, SECOND))
+    yield _log("closed_in_unlisted", "IDN-28", "key.closed", comment, there, keys=keys)
 
 
 def _forks() -> Iterator[Case]:

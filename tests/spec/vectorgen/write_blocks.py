@@ -21,7 +21,7 @@ import blocks_examples
 from msgspec import inspect
 
 from sheaf_protocol import limits
-from sheaf_protocol.charter import COOPERATION, MAY
+from sheaf_protocol.charter import EVERY_MEMBER, MAY
 from sheaf_protocol.lifecycle import HOLD, POOL, SHIPMENT, to_markdown
 from sheaf_protocol.link import messages
 from sheaf_protocol.link.state import MAY_SEND
@@ -177,7 +177,7 @@ def kind_table() -> str:
     rows = []
     for kind, type_ in sorted(KINDS.items()):
         roles = sorted(role for role, kinds in MAY.items() if kind in kinds)
-        who = "every member" if kind in COOPERATION else ", ".join(roles)
+        who = "every member" if kind in EVERY_MEMBER else ", ".join(roles)
         rows.append([f"`{kind}`", type_.__name__, "sealed" if kind in PRIVATE else "open", who])
     return table(["kind", "record", "travels", "who may publish it"], rows)
 
@@ -185,7 +185,7 @@ def kind_table() -> str:
 def role_table() -> str:
     """Return what each role may publish."""
     rows = [[role, ", ".join(f"`{k}`" for k in sorted(kinds))] for role, kinds in MAY.items()]
-    rows.append(["every member", ", ".join(f"`{k}`" for k in sorted(COOPERATION))])
+    rows.append(["every member", ", ".join(f"`{k}`" for k in sorted(EVERY_MEMBER))])
     return table(["role", "kinds"], rows)
 
 

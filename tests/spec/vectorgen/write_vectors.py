@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import charter_cases
 import encoding_cases
 import envelope_cases
 import identity_cases
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 def all_cases() -> Iterator[Case]:
     """Yield the vectors of all chapters."""
-    for module in (identity_cases, encoding_cases, envelope_cases, log_cases, merkle_cases):
+    for module in (
+        identity_cases,
+        encoding_cases,
+        envelope_cases,
+        log_cases,
+        charter_cases,
+        merkle_cases,
+    ):
         yield from module.cases()
 
 
