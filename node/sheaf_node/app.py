@@ -7,21 +7,23 @@ the real ones come from. It has no business method.
 from __future__ import annotations
 
 import asyncio
-import logging
+import difflib
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sheaf_node.api import LocalApi, write_token
 from sheaf_node.charter_file import adopted_charters
-from sheaf_node.config import load_config
+from sheaf_node.config import CONFIG_FILE, load_config
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Ingest
 from sheaf_node.keyring import load_keyring
 from sheaf_node.peering import Peering
-from sheaf_node.plugins import ServiceHost, load_services
+from sheaf_node.peering.aiohttp_network import AiohttpNetwork
+from sheaf_node.plugins import ServiceHost, installed_services, load_services
 from sheaf_node.plugins.host import Parts
 from sheaf_node.store import Store
+from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from sheaf_node.config import Config
 
 DATABASE = "sheaf.db"
-_LOG = logging.getLogger("sheaf")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,11 +53,25 @@ async def open_node(home: Path, *, clock: Clock, random: Randomness) -> AsyncIte
     Raises Refusal `config.*`, `key.*`, `store.*`.
     """
     config = load_config(home)
+    _require_services(config, home)
     keyring = load_keyring(home)
     arrivals, failed = Arrivals(), asyncio.Event()
-    store = Store.open(home / DATABASE, random=random, own=keyring.wid, on_failure=failed.set)
+    store = Store.open(
+        home / DATABASE,
+        random=random,
+        own=keyring.wid,
+        on_failure=failed.set,
+        queued=config.limits.queued_commits,
+    )
     try:
-        ingest = Ingest(store=store, arrivals=arrivals, clock=clock, random=random, keyring=keyring)
+        ingest = Ingest(
+            store=store,
+            arrivals=arrivals,
+            clock=clock,
+            random=random,
+            keyring=keyring,
+            limits=config.limits,
+        )
         await ingest.receive_key_ops(keyring.cid, keyring.key_ops)
         for charter in adopted_charters(home):
             for ops in charter.key_logs:
@@ -78,11 +93,15 @@ async def open_node(home: Path, *, clock: Clock, random: Randomness) -> AsyncIte
 async def serve(home: Path, *, clock: Clock, random: Randomness, ready: asyncio.Event) -> None:
     """Run a node until cancelled, or until its store fails."""
     async with open_node(home, clock=clock, random=random) as node, AsyncExitStack() as stack:
+        network = await stack.enter_async_context(
+            AiohttpNetwork.open(limits=node.config.limits, waits=node.config.waits)
+        )
         peering = Peering(
             ingest=node.parts.ingest,
             store=node.parts.store,
             arrivals=node.parts.arrivals,
             keyring=node.parts.keyring,
+            network=network,
             clock=clock,
             random=random,
             config=node.config,
@@ -107,20 +126,21 @@ async def serve(home: Path, *, clock: Clock, random: Randomness, ready: asyncio.
 async def _run_services(node: Node) -> None:
     """Run all services until the store fails; a service that breaks takes no other with it."""
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(_run_service(host)) for host in node.services.values()]
+        running = [tasks.create_task(host.run()) for host in node.services.values()]
         await node.failed.wait()
         for task in running:
             task.cancel()
 
 
-async def _run_service(host: ServiceHost) -> None:
-    try:
-        await host.run()
-    except* Exception:
-        # The node's duty to its peers outlives a fault in one service: it keeps the log and the
-        # links, and says loudly what stopped.
-        host.is_stopped = True
-        _LOG.exception("service %s stopped", host.name)
+def _require_services(config: Config, home: Path) -> None:
+    """Refuse settings of a service that is not there: a typo, or a package that is missing."""
+    known = installed_services()
+    for name in config.services:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; installed: {', '.join(known)}"
+            detail = f"expected an installed service, got 'services.{name}' in {home / CONFIG_FILE}"
+            raise Refusal("config.unknown_key", detail + hint)
 
 
 def _hosts(config: Config, parts: Parts) -> Mapping[str, ServiceHost]:

@@ -6,11 +6,13 @@ members' key logs, so that whoever reads it can check it with nothing else.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from sheaf_node.keyring import load_keyring
 from sheaf_protocol.charter import (
     Approval,
     Certificate,
@@ -71,14 +73,21 @@ def read_card(data: bytes) -> list[KeyOp]:
 def draft_charter(
     name: str, members: Sequence[tuple[Sequence[KeyOp], Sequence[Role]]], nonce: bytes
 ) -> bytes:
-    """Return the bytes of an unsigned charter file for members given by key log and roles."""
-    entries = []
+    """Return the bytes of an unsigned charter file for members given by key log and roles.
+
+    Raises Refusal `charter.members` for a co-op given twice, `charter.file` for a name that no
+    charter can have: found out now, and not when all have signed.
+    """
+    entries: list[Member] = []
     for ops, roles in members:
         log = fold_key_log(ops)
+        if log.cid in {member.cid for member in entries}:
+            raise Refusal("charter.members", f"expected each co-op once, got {log.name!r} twice")
         entries.append(Member(cid=log.cid, key_head=log.head, roles=list(roles)))
-    body = genesis_body(name, entries, nonce)
-    certificate = Certificate(approvals=[], body=body)
-    return encode(CharterFile(certificate=certificate, key_logs=[list(ops) for ops, _ in members]))
+    certificate = Certificate(approvals=[], body=genesis_body(name, entries, nonce))
+    data = encode(CharterFile(certificate=certificate, key_logs=[list(ops) for ops, _ in members]))
+    read_charter_file(data)
+    return data
 
 
 def read_charter_file(data: bytes) -> CharterFile:
@@ -86,6 +95,8 @@ def read_charter_file(data: bytes) -> CharterFile:
     try:
         current = decode(data, CharterFile, limit=MAX_FILE)
         read_charter(current.certificate)
+        for ops in current.key_logs:
+            fold_key_log(ops)
     except RemoteProtocolError as exc:
         raise Refusal("charter.file", f"expected a charter file: {exc.detail}") from exc
     return current
@@ -96,9 +107,7 @@ def sign_charter(current: CharterFile, keyring: Keyring) -> bytes:
 
     Raises Refusal `charter.not_member` where the charter does not name this co-op.
     """
-    charter = read_charter(current.certificate)
-    if keyring.cid not in {member.cid for member in charter.members}:
-        raise Refusal("charter.not_member", "expected a charter that names this co-op")
+    _require_member(current, keyring)
     own = approve(current.certificate.body, keyring.cid, keyring.manager)
     others = [a for a in current.certificate.approvals if a.cid != keyring.cid]
     approvals: list[Approval] = sorted([*others, own], key=lambda approval: approval.cid)
@@ -107,21 +116,66 @@ def sign_charter(current: CharterFile, keyring: Keyring) -> bytes:
 
 
 def adopt_charter(current: CharterFile, home: Path) -> None:
-    """Write a charter that every member signed into the home.
+    """Write a charter that every member signed into the home of one of them.
 
-    Raises RemoteProtocolError `charter.*` and writes nothing where a signature is missing or wrong.
+    Raises RemoteProtocolError `charter.*` where a signature is missing or wrong, Refusal
+    `charter.not_member` where the home's co-op is none of them; nothing is then written.
     """
     logs = [fold_key_log(ops) for ops in current.key_logs]
     federation = found(current.certificate, {log.cid: log for log in logs})
+    _require_member(current, load_keyring(home))
     folder = home / FOLDER
-    folder.mkdir(exist_ok=True)
-    draft = folder / f".{federation.fid.hex()}.new"
-    draft.write_bytes(encode(current))
-    draft.rename(folder / f"{federation.fid.hex()}.charter")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as exc:
+        raise _unwritable(folder, exc) from exc
+    write_file(folder / f"{federation.fid.hex()}.charter", encode(current))
 
 
 def adopted_charters(home: Path) -> list[CharterFile]:
-    """Return the charters that a home adopted, in the order of federation ids."""
-    return [
-        read_charter_file(path.read_bytes()) for path in sorted(home.glob(f"{FOLDER}/*.charter"))
-    ]
+    """Return the charters that a home adopted, in the order of federation ids.
+
+    Raises Refusal `charter.file`, naming the file.
+    """
+    return [_adopted(path) for path in sorted(home.glob(f"{FOLDER}/*.charter"))]
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a card or charter file. Raises Refusal `charter.file`."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE + 1)
+    except OSError as exc:
+        detail = f"expected a readable file at {path}, got: {exc.strerror}"
+        raise Refusal("charter.file", detail) from exc
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put a file in place whole, or leave what is there. Raises Refusal `charter.file`."""
+    draft = path.with_name(f".{path.name}.new")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as exc:
+        draft.unlink(missing_ok=True)
+        raise _unwritable(path, exc) from exc
+
+
+def _adopted(path: Path) -> CharterFile:
+    try:
+        return read_charter_file(read_file(path))
+    except Refusal as exc:
+        raise Refusal(exc.code, f"{path}: {exc.detail}") from exc
+
+
+def _require_member(current: CharterFile, keyring: Keyring) -> None:
+    charter = read_charter(current.certificate)
+    if keyring.cid not in {member.cid for member in charter.members}:
+        raise Refusal("charter.not_member", "expected a charter that names this co-op")
+
+
+def _unwritable(path: Path, exc: OSError) -> Refusal:
+    return Refusal("charter.file", f"expected to write {path}, got: {exc.strerror}")

@@ -1,4 +1,4 @@
-"""Time and randomness as arguments, so that a simulation drives the real node (design 4.4)."""
+"""Time and randomness as arguments, so that a simulation drives the real node."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a node spends on others at most."""
 
     links: _Count = 64
-    """Links open at a time, dialled and accepted."""
+    """Accepted links open at a time; those that this node dials are as many as `peers`."""
     links_per_address: _Count = 32
     """Accepted links from one network address, authenticated or not: eight nodes behind one router,
     four times over."""

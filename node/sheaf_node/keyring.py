@@ -174,7 +174,9 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     draft = folder.with_name(folder.name + ".new")
     if draft.exists():  # an earlier attempt that died: its keys were never announced to anyone
         shutil.rmtree(draft)
-    draft.mkdir(mode=0o700, parents=True)
+    # Who may write to the home may put keys of his own in place of ours.
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft.mkdir(mode=0o700)
     for name, data in files.items():
         descriptor = os.open(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

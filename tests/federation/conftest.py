@@ -1,4 +1,7 @@
-"""Whole nodes without services, in one process, over real loopback sockets."""
+"""Whole nodes without services, in one process: over loopback sockets, or a network in memory.
+
+Beside them a scripted peer that breaks whatever rule a test wants broken.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from sheaf_node.clock import SystemClock
@@ -17,29 +21,49 @@ from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Draft, Ingest
 from sheaf_node.keyring import Keyring
 from sheaf_node.peering import Peering
+from sheaf_node.peering.aiohttp_network import AiohttpNetwork
 from sheaf_node.store import Store
 from sheaf_protocol.codec import encode
-from sheaf_protocol.frontier import root
-from sheaf_protocol.testing.author import TestCoop, make_coop, make_federation
+from sheaf_protocol.digest import digest
+from sheaf_protocol.frontier import FrontierItem, root
+from sheaf_protocol.link import Fresh
+from sheaf_protocol.link.handshake import Initiator
+from sheaf_protocol.link.messages import (
+    ControlHave,
+    Entries,
+    Have,
+    Message,
+    Scope,
+    decode_message,
+    encode_message,
+)
+from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop, make_federation
+from sheaf_protocol.testing.link_pair import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from sheaf_node.clock import Clock
+    from sheaf_node.peering.network import Network
     from sheaf_node.store import StoredEntry
     from sheaf_protocol.charter import Certificate
     from sheaf_protocol.digest import Digest
+    from sheaf_protocol.envelope import Envelope
+    from sheaf_protocol.link.handshake import Session
 
 WAITS = Waits(redial_first_ms=20, redial_most_ms=200, announce_ms=20, stop_ms=2_000)
 PATIENCE_S = 15.0
 """Far beyond what any test needs, for a busy machine."""
+EVIL = 3
+"""The co-op of the world that turns bad: a member in good standing until now."""
 
 
 @dataclass
 class RunningNode:
     """One node: store, ingest and peering."""
 
+    host: str
     coop: TestCoop
     store: Store
     ingest: Ingest
@@ -48,7 +72,7 @@ class RunningNode:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.peering.port}"
+        return f"ws://{self.host}:{self.peering.port}"
 
     @property
     def root(self) -> Digest:
@@ -84,6 +108,14 @@ class World:
         self.coops = [make_coop(name, now_ms=self.now_ms) for name in names]
         self.certificate = make_federation([(coop, ["buyer"]) for coop in self.coops])
 
+    @property
+    def evil_coop(self) -> TestCoop:
+        return self.coops[EVIL]
+
+    def evil(self, node: RunningNode) -> EvilPeer:
+        """Return the evil co-op's scripted peer, about to dial a node."""
+        return EvilPeer(self.evil_coop, node, self.now_ms)
+
     async def until(self, is_true: Callable[[], bool]) -> None:
         """Return once something holds; fail where it takes too long."""
         async with asyncio.timeout(PATIENCE_S):
@@ -102,12 +134,17 @@ class World:
         dials: Sequence[RunningNode | str] = (),
         clock: Clock | None = None,
         knows: Sequence[int] | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
+        network: Network | None = None,
         limits: Limits | None = None,
         waits: Waits = WAITS,
         has_certificate: bool = True,
     ) -> RunningNode:
-        """Start a co-op's node on its own folder, as left by the last run."""
+        """Start a co-op's node on its own folder, as left by the last run.
+
+        Without a network of its own it takes the machine's.
+        """
         coop, clock, arrivals = self.coops[index], clock or SystemClock(), Arrivals()
         store = Store.open(self.folder / coop.name / "sheaf.db", random=os.urandom)
         keyring = Keyring(
@@ -127,24 +164,132 @@ class World:
             await ingest.receive_certificate(self.certificate)
         config = Config(
             name=coop.name,
+            peer_host=host,
             peer_port=port,
             peers=[PeerAddress(url=d if isinstance(d, str) else d.url) for d in dials],
             waits=waits,
             limits=limits or Limits(),
         )
+        if network is None:
+            network = await self.stack.enter_async_context(
+                AiohttpNetwork.open(limits=config.limits, waits=config.waits)
+            )
         peering = Peering(
             ingest=ingest,
             store=store,
             arrivals=arrivals,
             keyring=keyring,
+            network=network,
             clock=clock,
             random=os.urandom,
             config=config,
         )
-        node = RunningNode(coop, store, ingest, peering, self.certificate)
+        node = RunningNode(host, coop, store, ingest, peering, self.certificate)
         self.stack.push_async_callback(node.stop)
         await peering.start()
         return node
+
+
+class EvilPeer:
+    """A peer that speaks the protocol by hand, as far as a test wants it to."""
+
+    def __init__(self, coop: TestCoop, node: RunningNode, now_ms: int) -> None:
+        self.coop, self.now_ms = coop, now_ms
+        self.fid = node.certificate.fid
+        self.author = LogAuthor(coop, self.fid, now_ms=now_ms)
+        self.session: Session
+        self.socket: aiohttp.ClientWebSocketResponse
+        self.heard: list[Message] = []
+        self._address = f"127.0.0.1:{node.peering.port}"
+
+    async def __aenter__(self) -> EvilPeer:
+        self._client = aiohttp.ClientSession()
+        url = f"ws://{self._address}/sheaf/1/link"
+        self.socket = await self._client.ws_connect(url, max_msg_size=0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.socket.close()
+        await self._client.close()
+
+    def initiator(self) -> Initiator:
+        fresh = Fresh(seed=os.urandom(32), nonce=os.urandom(16))
+        return Initiator(identity_of(self.coop), self._address, fresh)
+
+    async def shake_hands(self) -> None:
+        """Authenticate as the co-op."""
+        initiator = self.initiator()
+        await self.socket.send_bytes(initiator.hello())
+        reply = await self.socket.receive_bytes()
+        proof, self.session = initiator.receive_reply(reply, self.now_ms)
+        await self.socket.send_bytes(proof)
+
+    async def become_ready(self) -> None:
+        """Go as far as data: tell nothing of control items and be ready for the federation."""
+        await self.shake_hands()
+        await self.send(ControlHave([], [], [], True))
+        await self.send(Scope([self.scope], bytes(16)))
+        await self.hear(Scope)
+
+    @property
+    def scope(self) -> bytes:
+        return digest("scope-initiator", self.session.secret, self.fid)[:16]
+
+    async def send(self, message: Message) -> None:
+        await self.send_plain(encode_message(message))
+
+    async def send_plain(self, plaintext: bytes) -> None:
+        await self.socket.send_bytes(self.session.sealer.seal(plaintext))
+
+    async def push(self, *envelopes: Envelope, is_live: bool = True) -> None:
+        await self.send(Entries(self.scope, is_live, list(envelopes)))
+
+    async def tell(self, seq: int, head: bytes) -> None:
+        """Claim to hold our own log up to a place."""
+        item = FrontierItem(self.author.log, seq, head[:8])
+        root = digest("test", b"whatever")
+        await self.send(Have(self.scope, root, [item]))
+
+    async def hear(self, kind: type[Message]) -> Message:
+        """Return the next message of a kind, passing over the others."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                frame = await self.socket.receive_bytes()
+                self.heard.append(decode_message(self.session.opener.open(frame)))
+                if isinstance(self.heard[-1], kind):
+                    return self.heard[-1]
+
+    async def ending(self) -> str:
+        """Return why the victim ended the connection, as the WebSocket close says it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                message = await self.socket.receive()
+                if message.type is aiohttp.WSMsgType.CLOSE:
+                    return str(message.extra)
+                if message.type is not aiohttp.WSMsgType.BINARY:
+                    return message.type.name.lower()
+                if hasattr(self, "session"):
+                    self.heard.append(decode_message(self.session.opener.open(message.data)))
+
+
+class Scene:
+    """A victim with an honest peer, and whoever turns against it."""
+
+    def __init__(self, world: World, victim: RunningNode, honest: RunningNode) -> None:
+        self.world, self.victim, self.honest = world, victim, honest
+
+    def evil(self, coop: TestCoop | None = None) -> EvilPeer:
+        return EvilPeer(coop or self.world.evil_coop, self.victim, self.world.now_ms)
+
+    async def require_unharmed(self, entries: int = 1) -> None:
+        """The victim stored nothing, and goes on with its honest peer."""
+        [link] = self.victim.peering.peers()
+        assert link.wid == self.honest.coop.wid
+        assert self.victim.store.arrival == entries
+        await self.victim.publish()
+        await self.world.until_converged(self.victim, self.honest, entries=entries + 1)
+        await self.world.until(lambda: self.victim.is_in_sync_with(self.honest))
+        assert self.victim.peering.peers()[0].since_ms == link.since_ms
 
 
 @pytest.fixture
@@ -152,3 +297,12 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     made = World(tmp_path, time.time_ns() // 1_000_000)
     async with made.stack:
         yield made
+
+
+@pytest.fixture
+async def scene(world: World) -> Scene:
+    victim = await world.start(0)
+    honest = await world.start(1, dials=[victim])
+    await victim.publish()
+    await world.until_converged(victim, honest, entries=1)
+    return Scene(world, victim, honest)

@@ -17,7 +17,6 @@ from sheaf_node.clock import ManualClock
 from sheaf_node.config import Limits
 from sheaf_protocol.digest import FederationId, digest
 from sheaf_protocol.envelope import Envelope
-from sheaf_protocol.frontier import FrontierItem
 from sheaf_protocol.limits import CREDIT_BYTES, HANDSHAKE_MS, MAX_FRAME
 from sheaf_protocol.link import Fresh
 from sheaf_protocol.link.handshake import Initiator
@@ -27,141 +26,22 @@ from sheaf_protocol.link.messages import (
     ControlHave,
     ControlItems,
     ControlWant,
-    Entries,
     Have,
     KeyLogWant,
     KeyOps,
-    Message,
-    Scope,
     Served,
     Want,
-    decode_message,
     encode_message,
 )
 from sheaf_protocol.log import verify_fork_proof
-from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop, make_federation
+from sheaf_protocol.testing.author import LogAuthor, make_coop, make_federation
 from sheaf_protocol.testing.link_pair import flipped, identity_of
 
 if TYPE_CHECKING:
-    from tests.federation.conftest import RunningNode, World
+    from tests.federation.conftest import Scene, World
 
-    from sheaf_protocol.link.handshake import Session
 
 BODY = b"\x80"
-EVIL = 3
-"""The co-op of the world that turns bad: a member in good standing until now."""
-PATIENCE_S = 15.0
-
-
-class EvilPeer:
-    """A peer that speaks the protocol by hand, as far as a test wants it to."""
-
-    def __init__(self, coop: TestCoop, node: RunningNode, now_ms: int) -> None:
-        self.coop, self.now_ms = coop, now_ms
-        self.fid = node.certificate.fid
-        self.author = LogAuthor(coop, self.fid, now_ms=now_ms)
-        self.session: Session
-        self.socket: aiohttp.ClientWebSocketResponse
-        self.heard: list[Message] = []
-        self._address = f"127.0.0.1:{node.peering.port}"
-
-    async def __aenter__(self) -> EvilPeer:
-        self._client = aiohttp.ClientSession()
-        url = f"ws://{self._address}/sheaf/1/link"
-        self.socket = await self._client.ws_connect(url, max_msg_size=0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.socket.close()
-        await self._client.close()
-
-    def initiator(self) -> Initiator:
-        fresh = Fresh(seed=os.urandom(32), nonce=os.urandom(16))
-        return Initiator(identity_of(self.coop), self._address, fresh)
-
-    async def shake_hands(self) -> None:
-        """Authenticate as the co-op."""
-        initiator = self.initiator()
-        await self.socket.send_bytes(initiator.hello())
-        reply = await self.socket.receive_bytes()
-        proof, self.session = initiator.receive_reply(reply, self.now_ms)
-        await self.socket.send_bytes(proof)
-
-    async def become_ready(self) -> None:
-        """Go as far as data: tell nothing of control items and be ready for the federation."""
-        await self.shake_hands()
-        await self.send(ControlHave([], [], [], True))
-        await self.send(Scope([self.scope], bytes(16)))
-        await self.hear(Scope)
-
-    @property
-    def scope(self) -> bytes:
-        return digest("scope-initiator", self.session.secret, self.fid)[:16]
-
-    async def send(self, message: Message) -> None:
-        await self.send_plain(encode_message(message))
-
-    async def send_plain(self, plaintext: bytes) -> None:
-        await self.socket.send_bytes(self.session.sealer.seal(plaintext))
-
-    async def push(self, *envelopes: Envelope, is_live: bool = True) -> None:
-        await self.send(Entries(self.scope, is_live, list(envelopes)))
-
-    async def tell(self, seq: int, head: bytes) -> None:
-        """Claim to hold our own log up to a place."""
-        item = FrontierItem(self.author.log, seq, head[:8])
-        root = digest("test", b"whatever")
-        await self.send(Have(self.scope, root, [item]))
-
-    async def hear(self, kind: type[Message]) -> Message:
-        """Return the next message of a kind, passing over the others."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                frame = await self.socket.receive_bytes()
-                self.heard.append(decode_message(self.session.opener.open(frame)))
-                if isinstance(self.heard[-1], kind):
-                    return self.heard[-1]
-
-    async def ending(self) -> str:
-        """Return why the victim ended the connection, as the WebSocket close says it."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                message = await self.socket.receive()
-                if message.type is aiohttp.WSMsgType.CLOSE:
-                    return str(message.extra)
-                if message.type is not aiohttp.WSMsgType.BINARY:
-                    return message.type.name.lower()
-                if hasattr(self, "session"):
-                    self.heard.append(decode_message(self.session.opener.open(message.data)))
-
-
-class Scene:
-    """A victim with an honest peer, and whoever turns against it."""
-
-    def __init__(self, world: World, victim: RunningNode, honest: RunningNode) -> None:
-        self.world, self.victim, self.honest = world, victim, honest
-
-    def evil(self, coop: TestCoop | None = None) -> EvilPeer:
-        return EvilPeer(coop or self.world.coops[EVIL], self.victim, self.world.now_ms)
-
-    async def require_unharmed(self, entries: int = 1) -> None:
-        """The victim stored nothing, and goes on with its honest peer."""
-        [link] = self.victim.peering.peers()
-        assert link.wid == self.honest.coop.wid
-        assert self.victim.store.arrival == entries
-        await self.victim.publish()
-        await self.world.until_converged(self.victim, self.honest, entries=entries + 1)
-        await self.world.until(lambda: self.victim.is_in_sync_with(self.honest))
-        assert self.victim.peering.peers()[0].since_ms == link.since_ms
-
-
-@pytest.fixture
-async def scene(world: World) -> Scene:
-    victim = await world.start(0)
-    honest = await world.start(1, dials=[victim])
-    await victim.publish()
-    await world.until_converged(victim, honest, entries=1)
-    return Scene(world, victim, honest)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +99,7 @@ async def test_altered_proof(scene: Scene) -> None:
 async def test_half_a_handshake(world: World) -> None:
     clock = ManualClock(world.now_ms)
     victim = await world.start(0, clock=clock)
-    evil = EvilPeer(world.coops[EVIL], victim, world.now_ms)
+    evil = world.evil(victim)
     async with evil:
         await evil.socket.send_bytes(evil.initiator().hello())
         await evil.socket.receive_bytes()
@@ -232,10 +112,10 @@ async def test_half_a_handshake(world: World) -> None:
 
 async def test_too_many_half_handshakes_cost_the_oldest(world: World) -> None:
     victim = await world.start(0, limits=Limits(handshakes=2))
-    first = EvilPeer(world.coops[EVIL], victim, world.now_ms)
+    first = world.evil(victim)
     async with first:
         for _ in range(2):
-            other = EvilPeer(world.coops[EVIL], victim, world.now_ms)
+            other = world.evil(victim)
             await other.__aenter__()
             world.stack.push_async_exit(other)
 
@@ -446,7 +326,7 @@ async def test_key_operation_that_nobody_signed(scene: Scene) -> None:
     async with scene.evil() as evil:
         before = scene.victim.store.key_logs[evil.coop.cid].size
         await evil.shake_hands()
-        op = evil.coop.close(evil.author.head)
+        op = evil.coop.close({evil.author.fid: evil.author.head})
         forged = type(op)(body=op.body, signatures=evil.coop.key_ops[0].signatures)
         await evil.send(ControlHave([], [], [], True))
         await evil.send(ControlItems([KeyOps(evil.coop.cid, [forged])], [], [], True))
@@ -482,12 +362,12 @@ async def test_fork_becomes_a_proof_that_a_third_node_verifies(scene: Scene) -> 
 async def test_two_faces_shown_to_two_nodes_meet_as_a_proof(world: World) -> None:
     """The evil peer gives each of two nodes another branch; then the two are linked."""
     first, second = await world.start(0), await world.start(1)
-    author = LogAuthor(world.coops[EVIL], world.certificate.fid, now_ms=world.now_ms)
+    author = LogAuthor(world.evil_coop, world.certificate.fid, now_ms=world.now_ms)
     base = [author.append("x.note", BODY) for _ in range(3)]
     branches = [author, author.twin()]
     for node, branch, kind in zip((first, second), branches, ("x.left", "x.right"), strict=True):
         own = [*base, *(branch.append(kind, BODY) for _ in range(5))]
-        evil = EvilPeer(world.coops[EVIL], node, world.now_ms)
+        evil = world.evil(node)
         async with evil:
             await evil.become_ready()
             await evil.push(*own)
@@ -503,7 +383,7 @@ async def test_two_faces_shown_to_two_nodes_meet_as_a_proof(world: World) -> Non
 async def test_slow_peer_that_announces_and_falls_silent_is_let_go(world: World) -> None:
     clock = ManualClock(world.now_ms)
     victim = await world.start(0, clock=clock)
-    evil = EvilPeer(world.coops[EVIL], victim, world.now_ms)
+    evil = world.evil(victim)
     async with evil:
         await evil.become_ready()
         await evil.tell(5, b"announced")

@@ -18,7 +18,6 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import signing_key
 from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, WRITER_LIFETIME_MS
 from sheaf_protocol.link.messages import key_op_size
-from sheaf_protocol.log import EMPTY
 
 if TYPE_CHECKING:
     from tests.federation.conftest import RunningNode, World
@@ -198,7 +197,7 @@ async def test_close_of_a_writer_reaches_all(world: World) -> None:
     await world.until_converged(first, second, third, entries=1)
     coop = world.coops[0]
 
-    close = coop.close(first.store.logs[entry.header.log].head)
+    close = coop.close({entry.header.fid: first.store.logs[entry.header.log].head})
     await first.ingest.receive_key_ops(coop.cid, [close])
 
     await world.until(
@@ -210,7 +209,7 @@ async def test_closed_writer_may_not_link(world: World) -> None:
     first = await world.start(0)
     coop = world.coops[1]
     before = list(coop.key_ops)
-    await first.ingest.receive_key_ops(coop.cid, [coop.close(EMPTY)])
+    await first.ingest.receive_key_ops(coop.cid, [coop.close({})])
     coop.key_ops[:] = before  # the closed node has not heard of it
 
     await world.start(1, dials=[first])

@@ -47,7 +47,11 @@ async def test_manual_clock_survives_a_cancelled_sleeper() -> None:
 
 
 async def test_manual_clock_does_not_sleep_for_nothing() -> None:
-    await asyncio.wait_for(ManualClock().sleep_ms(0), 1)
+    clock = ManualClock(5)
+
+    await asyncio.wait_for(clock.sleep_ms(0), 1)
+
+    assert clock.now_ms() == 5
 
 
 async def test_system_clock_tells_the_wall_clock_and_sleeps() -> None:

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Draft, Ingest, Outcome, Result
 from sheaf_node.keyring import Keyring
 from sheaf_node.store import Store
-from sheaf_protocol.charter import Certificate
+from sheaf_protocol.charter import Certificate, Role
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import EntryId, FederationId
 from sheaf_protocol.envelope import SEALED, Envelope
-from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
+from sheaf_protocol.errors import Fault, LocalProtocolError, RemoteProtocolError
 from sheaf_protocol.identity import signing_key
 from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS, WRITER_LIFETIME_MS
-from sheaf_protocol.log import make_fork_proof
+from sheaf_protocol.log import Head, make_fork_proof
 from sheaf_protocol.records import Demand, Item, OrderResponse, PoolLapse, Price
 from sheaf_protocol.sealing import Author, seal_private
 from sheaf_protocol.testing.author import (
@@ -369,12 +369,14 @@ async def test_an_unsealed_private_kind_is_stored_without_effect(bench: Bench) -
     assert await bench.told(entry) == [("no_effect", "policy.unsealed")]
 
 
-async def test_an_entry_without_its_payload_has_no_effect_here(bench: Bench) -> None:
+async def test_an_entry_without_its_payload_is_held_until_somebody_brings_it(bench: Bench) -> None:
+    """Else a relay could hide any entry: once stored without effect it is never asked for again."""
     entry = bench.author().publish(DEMAND)
 
     told = await bench.told(Envelope(entry.header, entry.signature, b""))
 
-    assert told == [("no_effect", "env.withheld")]
+    assert told == [("held", "env.withheld")]
+    assert await bench.told(entry) == [("new", None)]
 
 
 # --- proven headers
@@ -384,85 +386,23 @@ def chain(author: LogAuthor, count: int) -> list[Envelope]:
     return [author.append("x.note", BODY) for _ in range(count)]
 
 
-def without(envelopes: Sequence[Envelope], *indices: int) -> list[Envelope]:
-    return [unsigned(e) if i in indices else e for i, e in enumerate(envelopes)]
+@pytest.mark.parametrize("live", [False, True])
+async def test_a_later_signature_does_not_prove_those_before_it(bench: Bench, live: bool) -> None:
+    """Else whoever signs the ends of two branches alone splits the nodes that took them."""
+    first, second = chain(bench.author(), 2)
 
-
-async def test_a_later_signature_proves_those_before_it(bench: Bench) -> None:
-    envelopes = chain(bench.author(), 5)
-
-    told = await bench.told(*without(envelopes, 0, 1, 3))
-
-    assert told == [("new", None)] * 5
-    proven_by = [entry.proven_by_seq for entry in bench.store.entries_after(0)]
-    assert proven_by == [3, 3, None, 5, None]
-
-
-async def test_an_unsigned_end_of_a_range_is_rejected(bench: Bench) -> None:
-    envelopes = chain(bench.author(), 3)
-
-    told = await bench.told(*without(envelopes, 0, 2))
-
-    assert told == [("new", None), ("new", None), ("rejected", "env.signature")]
-
-
-async def test_a_live_entry_is_never_proven_by_another(bench: Bench) -> None:
-    envelopes = chain(bench.author(), 2)
-
-    told = await bench.told(*without(envelopes, 0), live=True)
+    told = await bench.told(unsigned(first), second, live=live)
 
     assert told == [("rejected", "env.signature"), ("held", "log.gap")]
 
 
-async def test_a_bad_signature_inside_a_proven_run_is_rejected(bench: Bench) -> None:
-    first, second, third = chain(bench.author(), 3)
-    forged = Envelope(second.header, bytes(64), second.payload)
-
-    told = await bench.told(unsigned(first), forged, third)
-
-    assert told == [("new", None), ("rejected", "env.signature"), ("held", "log.gap")]
-
-
-async def test_another_writers_signature_proves_nothing(bench: Bench) -> None:
-    author, forger = bench.author(), bench.author(bench.dale)
-    first = author.append("x.note", BODY)
-    forger.head = author.head  # its entry 2 names Hill's entry as its predecessor
-
-    told = await bench.told(unsigned(first), forger.append("x.note", BODY))
-
-    assert told[0] == ("rejected", "env.signature")
-
-
-async def test_a_signature_that_skips_a_place_proves_nothing(bench: Bench) -> None:
+async def test_a_cut_does_not_prove_the_entry_that_it_names(bench: Bench) -> None:
+    """Else a thief's signed branch below the cut and the owner's unsigned one would both stay."""
     author = bench.author()
-    first = author.append("x.note", BODY)
-    author.head = type(author.head)(seq=7, id=author.head.id, time_ms=START_MS)
+    [entry] = chain(author, 1)
+    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close({bench.fid: author.head})])
 
-    told = await bench.told(unsigned(first), author.append("x.note", BODY))
-
-    assert told == [("rejected", "env.signature"), ("held", "log.gap")]
-
-
-async def test_a_cut_proves_the_entries_up_to_it(bench: Bench) -> None:
-    author = bench.author()
-    envelopes = chain(author, 2)
-    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close(author.head)])
-
-    told = await bench.told(*without(envelopes, 0, 1))
-
-    assert told == [("new", None)] * 2
-
-
-async def test_a_fork_proof_proves_what_both_its_sides_follow(bench: Bench) -> None:
-    author = bench.author()
-    below = chain(author, 2)
-    twin = author.twin()
-    proof = make_fork_proof(author.append("x.note", BODY), twin.append("x.note", OTHER_BODY))
-    await bench.ingest.receive_fork_proof(proof)
-
-    told = await bench.told(*without(below, 0, 1))
-
-    assert told == [("new", None)] * 2
+    assert await bench.told(unsigned(entry)) == [("rejected", "env.signature")]
 
 
 # --- forks
@@ -507,16 +447,6 @@ async def test_a_forged_second_entry_is_no_fork(bench: Bench) -> None:
 
     assert told == [("rejected", "env.signature")]
     assert not bench.store.fork_proofs
-
-
-async def test_a_fork_against_an_entry_without_a_signature_is_not_proven(bench: Bench) -> None:
-    author = bench.author()
-    twin = author.twin()
-    await bench.receive(*without(chain(author, 2), 0))
-
-    told = await bench.told(twin.append("x.note", OTHER_BODY))
-
-    assert told == [("rejected", "log.fork_unproven")]
 
 
 async def test_a_received_fork_proof_freezes_the_writer_and_not_the_coop(bench: Bench) -> None:
@@ -591,7 +521,7 @@ async def test_a_close_voids_what_lies_beyond_its_cut(bench: Bench) -> None:
     beyond = chain(author, 1)
     await bench.receive(*within, *beyond)
 
-    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close(cut)])
+    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close({bench.fid: cut})])
 
     effects = [entry.no_effect for entry in bench.store.entries_after(0)]
     assert effects == [None, None, "key.closed"]
@@ -599,11 +529,43 @@ async def test_a_close_voids_what_lies_beyond_its_cut(bench: Bench) -> None:
     assert await bench.told(*beyond) == [("known", None)]
 
 
+async def test_a_close_ends_each_log_at_the_number_of_its_federation(bench: Bench) -> None:
+    roles: list[Role] = ["buyer"]
+    others = [
+        make_federation([(bench.mill, roles), (bench.hill, roles)], name)
+        for name in ("Listed", "Unlisted")
+    ]
+    for certificate in others:
+        await bench.ingest.receive_certificate(certificate)
+    here, listed, unlisted = (
+        LogAuthor(bench.hill, fid) for fid in (bench.fid, *(other.fid for other in others))
+    )
+    within = [*chain(here, 1), *chain(listed, 3)]
+    cuts = {here.fid: here.head, listed.fid: listed.head}
+    beyond = [*chain(here, 1), *chain(listed, 1), *chain(unlisted, 1)]
+    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close(cuts)])
+
+    told = await bench.told(*within, *beyond)
+
+    assert told == [("new", None)] * 4 + [("rejected", "key.closed")] * 3
+
+
+async def test_a_closed_writer_of_ours_publishes_no_more(bench: Bench) -> None:
+    [entry] = await bench.ingest.publish(bench.fid, [note()])
+    cut = Head(seq=1, id=entry.id, time_ms=START_MS)
+    await bench.ingest.receive_key_ops(bench.mill.cid, [bench.mill.close({bench.fid: cut})])
+
+    with pytest.raises(LocalProtocolError) as refusal:
+        await bench.ingest.publish(bench.fid, [note()])
+
+    assert refusal.value.code == "key.closed"
+
+
 async def test_another_past_of_a_closed_writer_is_rejected_at_its_cut(bench: Bench) -> None:
     author = bench.author()
     thief = author.twin()
     chain(author, 2)
-    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close(author.head)])
+    await bench.ingest.receive_key_ops(bench.hill.cid, [bench.hill.close({bench.fid: author.head})])
 
     told = await bench.told(*(thief.append("x.note", OTHER_BODY) for _ in range(2)))
 
@@ -670,6 +632,18 @@ async def test_a_certificate_that_a_founder_did_not_sign_is_not_kept(bench: Benc
         await bench.ingest.receive_certificate(partly)
 
     assert refusal.value.code == "charter.signature"
+
+
+async def test_a_certificate_waits_for_key_operations_that_it_names(bench: Bench) -> None:
+    op = bench.hill.delegate(signing_key(b"\x01" * 32), START_MS)
+    later = make_federation([(bench.mill, ["buyer"]), (bench.hill, ["buyer"])], "Later")
+    with pytest.raises(RemoteProtocolError) as refusal:
+        await bench.ingest.receive_certificate(later)
+
+    await bench.ingest.receive_key_ops(bench.hill.cid, [op])
+
+    assert (refusal.value.code, refusal.value.fault) == ("charter.key_head", Fault.NOT_YET)
+    assert await bench.ingest.receive_certificate(later)
 
 
 async def test_federations_are_founded_again_from_the_store(bench: Bench) -> None:

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,17 @@ def test_a_new_key_log_delegates_the_writer_and_the_prekey(tmp_path: Path) -> No
     ]
 
 
+def test_a_home_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> None:
+    """Who may write to it may put keys of his own in place of ours."""
+    before = os.umask(0)
+    try:
+        make(tmp_path / "home")
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
 def test_keys_are_loaded_as_they_were_made(tmp_path: Path) -> None:
     made = make(tmp_path)
 
@@ -72,11 +84,13 @@ def test_a_repr_shows_no_secret(tmp_path: Path) -> None:
 
 
 def test_rotation_keys_may_be_moved_away(tmp_path: Path) -> None:
-    make(tmp_path)
+    made = make(tmp_path)
     (tmp_path / "keys" / "rotation.key").unlink()
     (tmp_path / "keys" / "next.key").unlink()
 
-    load_keyring(tmp_path)
+    loaded = load_keyring(tmp_path)
+
+    assert (loaded.cid, loaded.wid) == (made.cid, made.wid)
 
 
 def test_keys_are_never_overwritten(tmp_path: Path) -> None:

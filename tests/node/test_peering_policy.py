@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sheaf_node.config import Config, Limits
 from sheaf_node.keyring import Keyring
+from sheaf_node.peering.aiohttp_network import AiohttpNetwork
 from sheaf_node.peering.dialer import audiences, link_address
 from sheaf_node.peering.exchange import glance
 from sheaf_node.peering.live import own_batches
@@ -28,6 +31,9 @@ from sheaf_protocol.envelope import Envelope, open_header
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
 from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 HILL = make_coop("Hill")
 SMALL, LARGE = WriterId(b"a" * 32), WriterId(b"b" * 32)
@@ -185,17 +191,22 @@ def test_glance_at_what_is_no_header_shows_nothing(header: bytes) -> None:
     assert glance(Envelope(header, b"", b"")) is None
 
 
-async def serve(**options: object) -> PeerServer:
+@asynccontextmanager
+async def serving(config: Config, *, head_ms: int = 10_000) -> AsyncIterator[PeerServer]:
+    """A peer port on the machine's network, whose links end at once."""
+
     async def run(*_: object) -> None:
         return
 
     keyring = Keyring(
         cid=HILL.cid, writer=HILL.writer, manager=HILL.manager, prekeys=[], key_ops=HILL.key_ops
     )
-    config = Config(name="Hill", peer_port=0, limits=Limits(links=1))
-    server = PeerServer(config, keyring, run, **options)  # type: ignore[arg-type]
-    await server.start()
-    return server
+    network = AiohttpNetwork.open(limits=config.limits, waits=config.waits, head_ms=head_ms)
+    async with network as opened:
+        server = PeerServer(config, keyring, opened, run)
+        await server.start()
+        yield server
+        await server.stop()
 
 
 async def is_ended(reader: asyncio.StreamReader) -> bool:
@@ -207,35 +218,31 @@ async def is_ended(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_connection_that_says_nothing_is_dropped() -> None:
-    server = await serve(head_ms=50)
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET /sheaf/1/li")
+    async with serving(Config(name="Hill", peer_port=0), head_ms=50) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /sheaf/1/li")
 
-    assert await is_ended(reader)
+        assert await is_ended(reader)
 
-    writer.close()
-    await server.stop()
+        writer.close()
 
 
-async def test_connections_beyond_twice_the_links_are_turned_away() -> None:
-    server = await serve()
-    first_two = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
-    await asyncio.sleep(0.05)
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+async def test_connections_beyond_twice_the_links_cost_the_oldest() -> None:
+    async with serving(Config(name="Hill", peer_port=0, limits=Limits(links=1))) as server:
+        first_two = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
 
-    assert await is_ended(reader)
+        assert await is_ended(first_two[0][0])
 
-    for one in (*(writer for _, writer in first_two), writer):
-        one.close()
-    await server.stop()
+        for one in (*(writer for _, writer in first_two), writer):
+            one.close()
 
 
 async def test_address_that_is_not_ours_is_refused() -> None:
-    config = Config(name="Hill", peer_host="192.0.2.1", peer_port=0)
-    server = PeerServer(config, None, None)  # type: ignore[arg-type]
-
     with pytest.raises(Refusal) as caught:
-        await server.start()
+        async with serving(Config(name="Hill", peer_host="192.0.2.1", peer_port=0)):
+            pass
 
     assert caught.value.code == "peer.address"
     assert "peer_host" in caught.value.detail

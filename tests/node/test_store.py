@@ -11,8 +11,9 @@ from sheaf_protocol.digest import Digest, FederationId
 from sheaf_protocol.envelope import Envelope, open_header
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.frontier import LogState
-from sheaf_protocol.log import fork_leaf, make_fork_proof
+from sheaf_protocol.log import Head, fork_leaf, make_fork_proof
 from sheaf_protocol.testing.author import (
+    START_MS,
     LogAuthor,
     TestCoop,
     make_coop,
@@ -20,7 +21,7 @@ from sheaf_protocol.testing.author import (
     unsigned,
 )
 
-FID = FederationId(bytes(32))
+FID, OTHER_FID = FederationId(bytes(32)), FederationId(b"o" * 32)
 BODY = b"\x80"  # an empty map
 
 
@@ -226,6 +227,26 @@ async def test_closing_commits_what_is_queued(tmp_path: Path) -> None:
     assert refusal.value.code == "store.closed"
 
 
+async def test_no_decision_is_made_while_as_many_changes_wait_as_are_allowed(
+    tmp_path: Path,
+) -> None:
+    _, (first, second) = authored(2)
+    store = open_store(tmp_path, queued=1)
+    arrivals = []
+
+    async def commit(envelope: Envelope) -> None:
+        def decide(_: object) -> tuple[Change, None]:
+            arrivals.append(store.arrival)
+            return Change(entries=[new(envelope)]), None
+
+        await store.transact(decide)
+
+    await asyncio.gather(commit(first), commit(second))
+
+    assert arrivals == [0, 1]  # the second waited until the first was durable
+    await store.close()
+
+
 async def test_a_closed_store_refuses_changes_and_closes_once(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     await store.close()
@@ -253,7 +274,7 @@ async def test_a_fork_takes_the_effect_of_all_from_there_on(tmp_path: Path) -> N
     assert effects == [None, None, "log.forked", "log.forked"]
     assert store.voids == 1
     assert store.frontier(FID)[author.log] == LogState(
-        seq=3, head=fork_leaf(author.log, 3), is_forked=True
+        seq=3, head=fork_leaf(author.log, 3, before[-1].id), is_forked=True
     )
     await store.close()
 
@@ -307,12 +328,60 @@ async def test_a_cut_takes_the_effect_of_all_beyond_it(tmp_path: Path) -> None:
     await store.commit(Change(key_ops=[(coop.cid, op) for op in coop.key_ops]))
     await store.commit(Change(entries=[new(e) for e in (*before, *beyond)]))
 
-    await store.commit(Change(key_ops=[(coop.cid, coop.close(cut))]))
+    await store.commit(Change(key_ops=[(coop.cid, coop.close({FID: cut}))]))
 
     effects = [entry.no_effect for entry in store.entries_after(0)]
     assert effects == [None, None, "key.closed", "key.closed"]
     assert store.voids == 1
     assert store.frontier(FID) == {author.log: LogState(seq=2, head=Digest(cut.id))}
+    await store.close()
+
+
+async def test_each_log_of_a_writer_is_cut_at_the_number_of_its_federation(
+    tmp_path: Path,
+) -> None:
+    coop = make_coop("Hill Farm")
+    here, there, unlisted = (
+        LogAuthor(coop, fid) for fid in (FID, OTHER_FID, FederationId(b"u" * 32))
+    )
+    envelopes = [a.append("x.note", BODY) for a in (here, there, unlisted) for _ in range(3)]
+    first = Head(seq=1, id=envelopes[0].id, time_ms=START_MS)
+    store = open_store(tmp_path)
+    await store.commit(Change(key_ops=[(coop.cid, op) for op in coop.key_ops]))
+    await store.commit(Change(entries=[new(e) for e in envelopes]))
+
+    close = coop.close({FID: first, OTHER_FID: there.head})
+    await store.commit(Change(key_ops=[(coop.cid, close)]))
+
+    effects = [entry.no_effect for entry in store.entries_after(0)]
+    assert effects == [None, *["key.closed"] * 2, *[None] * 3, *["key.closed"] * 3]
+    assert store.voids == 2
+    assert store.frontier(FID) == {here.log: LogState(seq=1, head=Digest(first.id))}
+    assert store.frontier(OTHER_FID) == {there.log: LogState(seq=3, head=Digest(there.head.id))}
+    assert store.frontier(unlisted.fid) == {}
+    await store.close()
+
+
+@pytest.mark.parametrize("count", [2, 3])
+async def test_a_log_of_another_past_than_its_cut_ends_before_it(
+    tmp_path: Path, count: int
+) -> None:
+    coop = make_coop("Hill Farm")
+    author = LogAuthor(coop, FID)
+    thief = author.twin()
+    for _ in range(2):
+        author.append("x.note", BODY)
+    stolen = [thief.append("x.note", b"\x90") for _ in range(count)]
+    store = open_store(tmp_path)
+    await store.commit(Change(key_ops=[(coop.cid, op) for op in coop.key_ops]))
+    await store.commit(Change(entries=[new(e) for e in stolen]))
+
+    await store.commit(Change(key_ops=[(coop.cid, coop.close({FID: author.head}))]))
+
+    effects = [entry.no_effect for entry in store.entries_after(0)]
+    assert effects == [None, *["key.closed"] * (count - 1)]
+    assert store.voids == 1
+    assert store.frontier(FID) == {thief.log: LogState(seq=1, head=Digest(stolen[0].id))}
     await store.close()
 
 
@@ -328,7 +397,7 @@ async def test_a_fork_below_a_cut_outweighs_it_in_either_order(
     store = open_store(tmp_path)
     await store.commit(Change(key_ops=[(coop.cid, op) for op in coop.key_ops]))
     await store.commit(Change(entries=[new(e) for e in ours]))
-    close = Change(key_ops=[(coop.cid, coop.close(author.head))])
+    close = Change(key_ops=[(coop.cid, coop.close({FID: author.head}))])
     changes = [close, Change(fork_proofs=[proof])]
 
     for change in changes if is_cut_first else reversed(changes):
@@ -355,7 +424,7 @@ async def test_entries_stored_with_the_change_that_voids_them_say_so(tmp_path: P
 async def test_entries_beyond_a_cut_are_stored_without_effect(tmp_path: Path) -> None:
     coop = make_coop("Hill Farm")
     author, within = authored(1, coop)
-    ops = [*coop.key_ops, coop.close(author.head)]
+    ops = [*coop.key_ops, coop.close({FID: author.head})]
     store = open_store(tmp_path)
 
     stored = await store.commit(
@@ -372,7 +441,7 @@ async def test_entries_beyond_a_cut_are_stored_without_effect(tmp_path: Path) ->
 async def test_a_closed_log_looks_incomplete_until_its_cut_is_held(tmp_path: Path) -> None:
     coop = make_coop("Hill Farm")
     author, (first, _) = authored(2, coop)
-    ops = [*coop.key_ops, coop.close(author.head)]
+    ops = [*coop.key_ops, coop.close({FID: author.head})]
     store = open_store(tmp_path)
 
     await store.commit(Change(key_ops=[(coop.cid, op) for op in ops], entries=[new(first)]))

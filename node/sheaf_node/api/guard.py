@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -18,24 +19,28 @@ if TYPE_CHECKING:
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_STATUS: Final[Mapping[str, int]] = {
+STATUS: Final[Mapping[str, int]] = {
     "api.unauthorized": 401,
     "api.host": 421,
     "api.origin": 403,
     "api.not_found": 404,
     "api.method": 405,
     "api.too_large": 413,
+    "api.internal": 500,
     "service.unknown": 404,
     "service.no_command": 404,
     "service.no_view": 404,
+    "service.stopped": 503,
     "store.failed": 503,
+    "store.closed": 503,
 }
 """HTTP status by code; every other refusal is 422: understood, and refused by a rule."""
+_LOG = logging.getLogger("sheaf.api")
 
 
 def problem(refusal: Refusal) -> web.Response:
     """Return the problem body of a refusal."""
-    status = _STATUS.get(refusal.code, 422)
+    status = STATUS.get(refusal.code, 422)
     body = {
         "type": f"urn:sheaf:error:{refusal.code}",
         "title": refusal.code,
@@ -69,6 +74,10 @@ def guard(token: str, hosts: frozenset[str]) -> Middleware:
         except web.HTTPMethodNotAllowed as exc:
             allowed = ", ".join(sorted(exc.allowed_methods))
             return problem(Refusal("api.method", f"expected {allowed}, got {request.method}"))
+        except Exception:
+            # A fault of ours: its details go to the node's output and not to whoever asked.
+            _LOG.exception("%s %s failed", request.method, request.path)
+            return problem(Refusal("api.internal", "the node's output says what went wrong"))
 
     return check
 
@@ -80,5 +89,6 @@ def _require_entry(request: web.Request, token: str, hosts: frozenset[str]) -> N
     if origin is not None and origin.removeprefix("http://") not in hosts:
         raise Refusal("api.origin", f"expected no other site's page, got {origin!r}")
     given = request.headers.get("Authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+    # Headers are not always text: what is no UTF-8 comes as surrogates.
+    if not hmac.compare_digest(given.encode(errors="replace"), f"Bearer {token}".encode()):
         raise Refusal("api.unauthorized", "expected the token of this node's home")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sheaf_protocol.digest import EntryId
+from sheaf_protocol.digest import ZERO, EntryId
 from sheaf_protocol.envelope import body_of
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.frontier import root
@@ -31,7 +31,7 @@ def entry_json(entry: StoredEntry) -> dict[str, Any]:
     header = entry.header
     return {
         "arrival": entry.arrival,
-        "id": entry.envelope.id.hex(),
+        "id": entry.id.hex(),
         "cid": header.cid.hex(),
         "wid": header.wid.hex(),
         "seq": header.seq,
@@ -70,9 +70,16 @@ def record_from_json(kind: str, body: bytes) -> tuple[Record, list[EntryId]]:
     try:
         posted = msgspec.json.decode(body, type=_Posted)
         record = from_json(msgspec.json.decode(posted.record), type_)
-        return record, [EntryId(bytes.fromhex(ref)) for ref in posted.refs]
-    except (msgspec.DecodeError, ValueError) as exc:
+        return record, [_entry_id(ref) for ref in posted.refs]
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         raise Refusal("api.json", f"expected a {kind} record as JSON: {exc}") from exc
+
+
+def _entry_id(text: str) -> EntryId:
+    id_ = bytes.fromhex(text)
+    if len(id_) != len(ZERO):
+        raise ValueError(f"expected refs of {len(ZERO)} bytes in hex, got {len(id_)}")
+    return EntryId(id_)
 
 
 def status_json(
@@ -93,6 +100,7 @@ def status_json(
         "rejected": ingest.rejected,
         "services": sorted(services),
         "stopped": sorted(name for name, host in services.items() if host.is_stopped),
+        "refused": {name: host.refused for name, host in sorted(services.items()) if host.refused},
         "federations": [
             _federation_json(store, fid, federation)
             for fid, federation in ingest.federations.items()
@@ -115,7 +123,6 @@ def _federation_json(store: Store, fid: FederationId, federation: Federation) ->
 
 
 def _peer_json(peer: PeerStatus) -> dict[str, Any]:
-    """Return a peer as linked now."""
     return {
         "cid": peer.cid.hex(),
         "wid": peer.wid.hex(),

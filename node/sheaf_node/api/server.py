@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import socket
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sheaf_node.api.guard import guard
+from sheaf_node.api.guard import Handler, guard
 from sheaf_node.api.json_view import entry_json, record_from_json, status_json
 from sheaf_node.ingest import Draft
+from sheaf_node.peering.aiohttp_listener import Gate
 from sheaf_node.plugins import Call
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 MAX_BODY = 16 * 1024 * 1024
 """16 MiB: twice the largest file that an import takes, so that the import's own limit speaks."""
 MAX_PAGE = 1_000
+MAX_CONNECTIONS = 64
+"""Far more than the programs of one co-op open, far less than the files a process may."""
+HEAD_MS = 10_000
+"""How long a connection may be open before it shows the token."""
 
 
 class LocalApi:
@@ -44,37 +51,46 @@ class LocalApi:
         peering: Peering | None,
     ) -> None:
         self._token = token
-        self._port = port
+        self.port = port
+        """The port; where 0 was given, the one that the system chose at `start`."""
         self._store = store
         self._ingest = ingest
         self._keyring = keyring
         self._services = services
         self._peering = peering
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._gate: Gate | None = None
 
     async def start(self) -> None:
-        """Listen on loopback. Raises Refusal `api.port_in_use`."""
-        runner = web.AppRunner(self.app(), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", self._port).start()
-        except OSError as exc:
-            await runner.cleanup()
-            if exc.errno != errno.EADDRINUSE:
-                raise
-            detail = f"expected port {self._port} to be free; set local_port in sheaf.toml"
-            raise Refusal("api.port_in_use", detail) from exc
-        self._runner = runner
+        """Listen on loopback. Raises Refusal `api.port_in_use`, `api.port_refused`."""
+        listener = _listen(self.port)
+        self.port = listener.getsockname()[1]
+        self._runner = web.AppRunner(
+            self.app(),
+            access_log=None,
+            # A kilobyte of gzip may stand for a megabyte, and nobody here sends any.
+            auto_decompress=False,
+            keepalive_timeout=75,
+            shutdown_timeout=1.0,
+        )
+        await self._runner.setup()
+        self._gate = Gate(self._runner, most=MAX_CONNECTIONS, head_ms=HEAD_MS)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._gate.accept, sock=listener)
 
     async def stop(self) -> None:
         """Stop listening."""
+        if self._server is not None:
+            self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     def app(self) -> web.Application:
         """Return the aiohttp application: routes and their guard."""
-        hosts = frozenset({f"127.0.0.1:{self._port}", f"localhost:{self._port}"})
-        app = web.Application(middlewares=[guard(self._token, hosts)], client_max_size=MAX_BODY)
+        hosts = frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
+        middlewares = [guard(self._token, hosts), self._spare]
+        app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         app.add_routes(
             [
                 web.get("/api/v1/status", self.get_status),
@@ -86,6 +102,14 @@ class LocalApi:
         )
         return app
 
+    @web.middleware
+    async def _spare(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let whoever showed the token take its time."""
+        if self._gate is None:
+            return await handler(request)
+        with self._gate.inside(request):
+            return await handler(request)
+
     async def get_status(self, request: web.Request) -> web.Response:
         """Answer with what the node is, holds and is linked to."""
         peers = [] if self._peering is None else self._peering.peers()
@@ -95,8 +119,8 @@ class LocalApi:
 
     async def get_log(self, request: web.Request) -> web.Response:
         """Answer with a page of entries in the order of arrival; `next` continues it."""
-        after = _number(request, "after", 0, 2**53 - 1)
-        limit = _number(request, "limit", 100, MAX_PAGE)
+        after = _number(request, "after", 0, range(2**53))
+        limit = _number(request, "limit", 100, range(1, MAX_PAGE + 1))
         entries = self._store.entries_after(after, limit)
         items = [entry_json(entry) for entry in entries]
         body = {"items": items, "next": entries[-1].arrival if entries else None}
@@ -125,21 +149,34 @@ class LocalApi:
     def _federation(self) -> FederationId:
         for fid in self._ingest.federations:
             return fid
-        raise Refusal(
-            "node.no_federation", "expected the node to be in a federation; it is in none"
-        )
+        detail = "expected this node to be in a federation; `sheaf federation adopt` joins one"
+        raise Refusal("node.no_federation", detail)
 
     def _service(self, request: web.Request) -> ServiceHost:
         name = request.match_info["service"]
         host = self._services.get(name)
         if host is None:
-            known = ", ".join(sorted(self._services)) or "none; the node is in no federation"
+            self._federation()
+            known = ", ".join(sorted(self._services))
             raise Refusal("service.unknown", f"expected a running service ({known}), got {name!r}")
         return host
 
 
-def _number(request: web.Request, name: str, default: int, ceiling: int) -> int:
+def _number(request: web.Request, name: str, default: int, allowed: range) -> int:
     text = request.query.get(name, str(default))
-    if not text.isdecimal() or not 0 <= int(text) <= ceiling:
-        raise Refusal("api.query", f"expected {name} from 0 to {ceiling}, got {text!r}")
+    # Sixteen digits are enough for 2^53; Python refuses to read thousands of them.
+    if not (text.isascii() and text.isdecimal() and len(text) <= 16) or int(text) not in allowed:
+        detail = f"expected {name} from {allowed[0]} to {allowed[-1]}, got {text[:40]!r}"
+        raise Refusal("api.query", detail)
     return int(text)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            detail = f"expected port {port} to be free; set local_port in sheaf.toml to another"
+            raise Refusal("api.port_in_use", detail) from exc
+        detail = f"expected to listen on port {port}, got: {exc.strerror}; see local_port"
+        raise Refusal("api.port_refused", f"{detail} in sheaf.toml") from exc

@@ -29,5 +29,6 @@ def read_token(home: Path) -> str:
     """Return the token of a running node. Raises Refusal `api.no_token`."""
     try:
         return (home / FILE).read_text().strip()
-    except OSError as exc:
-        raise Refusal("api.no_token", f"expected a running node's token in {home / FILE}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        detail = f"expected a running node's token in {home / FILE}; `sheaf serve` writes it"
+        raise Refusal("api.no_token", detail) from exc

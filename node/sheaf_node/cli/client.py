@@ -45,8 +45,8 @@ class NodeClient:
             response = connection.getresponse()
             answer = json.loads(response.read() or b"null")
         except (OSError, http.client.HTTPException, ValueError) as exc:
-            detail = f"expected a node running for {self._home} on port {self._port}; start it with"
-            raise Refusal("node.unreachable", f"{detail} `sheaf serve`") from exc
+            detail = f"expected a node running for {self._home} on port {self._port}"
+            raise Refusal("node.unreachable", f"{detail}; `sheaf serve` starts it") from exc
         finally:
             connection.close()
         if response.status >= 400:

@@ -19,18 +19,21 @@ from sheaf_node.charter_file import (
     make_card,
     read_card,
     read_charter_file,
+    read_file,
     sign_charter,
+    write_file,
 )
 from sheaf_node.cli.output import home_option, printable
 from sheaf_node.keyring import load_keyring
 from sheaf_protocol.charter import Role, read_charter
 from sheaf_protocol.digest import short
-from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
 
 if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId
     from sheaf_protocol.identity import KeyOp
+
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -39,47 +42,53 @@ def federation() -> None:
 
 
 @federation.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--out", type=FILE, required=True, help="Where to write the card.")
 @home_option
 def card(out: Path, home: Path) -> None:
     """Write this co-op's card, by which others admit it. It holds public keys only."""
-    out.write_bytes(make_card(load_keyring(home)))
+    write_file(out, make_card(load_keyring(home)))
     click.echo(f"Card written to {out}.")
 
 
 @federation.command()
 @click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--out", type=FILE, required=True, help="Where to write the draft.")
 @click.argument("members", nargs=-1, required=True, metavar="CARD=ROLE[,ROLE]...")
 def draft(name: str, out: Path, members: tuple[str, ...]) -> None:
     """Draft the charter of federation NAME for the co-ops whose CARDs are given.
 
     Roles are buyer, supplier, carrier, coordinator and matcher.
     """
-    out.write_bytes(draft_charter(name, [_member(text) for text in members], os.urandom(16)))
+    write_file(out, draft_charter(name, [_member(text) for text in members], os.urandom(16)))
     click.echo(f"Draft written to {out}; every member signs it with `sheaf federation sign`.")
 
 
 @federation.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@home_option
-def sign(file: Path, home: Path) -> None:
-    """Sign the charter in FILE for this co-op, after showing who is in it."""
-    current = read_charter_file(file.read_bytes())
-    _show(current)
-    file.write_bytes(sign_charter(current, load_keyring(home)))
-    click.echo("Signed.")
+@click.argument("file", type=FILE)
+def show(file: Path) -> None:
+    """Show who is in the charter in FILE and who has signed it."""
+    _show(read_charter_file(read_file(file)))
 
 
 @federation.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=FILE)
+@home_option
+def sign(file: Path, home: Path) -> None:
+    """Sign the charter in FILE for this co-op; `show` tells what it says."""
+    signed = sign_charter(read_charter_file(read_file(file)), load_keyring(home))
+    write_file(file, signed)
+    _show(read_charter_file(signed))
+
+
+@federation.command()
+@click.argument("file", type=FILE)
 @home_option
 def adopt(file: Path, home: Path) -> None:
     """Join the federation of the charter in FILE, which all members have signed."""
-    current = read_charter_file(file.read_bytes())
+    current = read_charter_file(read_file(file))
     adopt_charter(current, home)
     _show(current)
-    click.echo("Adopted. Name the other nodes in sheaf.toml and run `sheaf serve`.")
+    click.echo("Adopted. Name the other nodes in sheaf.toml and (re)start `sheaf serve`.")
 
 
 def _member(text: str) -> tuple[list[KeyOp], list[Role]]:
@@ -87,10 +96,7 @@ def _member(text: str) -> tuple[list[KeyOp], list[Role]]:
     roles = [role for role in get_args(Role) if role in names.split(",")]
     if not path or len(roles) != len(names.split(",")):
         raise click.UsageError(f"expected CARD=ROLE of {', '.join(get_args(Role))}, got {text!r}")
-    try:
-        return read_card(Path(path).read_bytes()), roles
-    except OSError as exc:
-        raise Refusal("charter.card", f"expected a card at {path}") from exc
+    return read_card(read_file(Path(path))), roles
 
 
 def _show(current: CharterFile) -> None:

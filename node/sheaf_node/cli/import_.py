@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import home_option, json_option, print_json
+from sheaf_node.cli.output import home_option, json_option, print_json, printable
 from sheaf_protocol.errors import Refusal
 
 MAX_FILE: Final = 8 * 1024 * 1024
@@ -30,34 +31,72 @@ _TARGETS: Final = {
 @click.argument("what", type=click.Choice(sorted(_TARGETS)))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Check the file and publish nothing.")
+@click.option(
+    "--as",
+    "part",
+    type=click.Choice(["buyer", "carrier"]),
+    help="Of a transport file: publish its requests (buyer, the default) or its vehicles.",
+)
+@click.option(
+    "--day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Of a transport file: the day of its minute 0, in UTC; today where not given.",
+)
 @json_option
 @home_option
-def import_(what: str, file: Path, dry_run: bool, as_json: bool, home: Path) -> None:
+def import_(
+    *,
+    what: str,
+    file: Path,
+    dry_run: bool,
+    part: str | None,
+    day: datetime | None,
+    as_json: bool,
+    home: Path,
+) -> None:
     """Publish the lines of FILE: purchases (CSV), prices (CSV) or transport (PDPTW)."""
-    body = _read(file)
-    service, command = _TARGETS[what]
-    options = {"file": file.name} | ({"dry_run": "1"} if dry_run else {})
-    try:
-        answer = NodeClient(home).post(f"/api/v1/services/{service}/{command}", body, options)
-    except Refusal as refusal:
-        if refusal.code not in {"node.unreachable", "api.no_token"}:
-            raise
-        answer = asyncio.run(_without_node(home, service, command, body, options))
+    options = {"dry_run": "1"} if dry_run else {}
+    options |= _transport_options(what, part, day)
+    answer = _publish(home, *_TARGETS[what], _read(file), options)
     if as_json:
         print_json(answer)
         return
     verb = "would publish" if dry_run else "published"
-    click.echo(f"{file.name}: {verb} {answer['published']} of {answer['lines']} lines.")
+    withdrawn = answer.get("withdrawn", 0)
+    rest = f" {withdrawn} stay withdrawn: change a line to publish it again." if withdrawn else ""
+    lines = f"{verb} {answer['published']} of {answer['lines']} lines."
+    click.echo(f"{printable(file.name)}: {lines}{rest}")
+
+
+def _transport_options(what: str, part: str | None, day: datetime | None) -> dict[str, str]:
+    if what != "transport":
+        if part is not None or day is not None:
+            raise click.UsageError(f"--as and --day are for transport, not for {what}")
+        return {}
+    midnight = (day or datetime.now(UTC)).replace(hour=0, minute=0, second=0, tzinfo=UTC)
+    day_ms = int(midnight.timestamp()) * 1000
+    return {"as": part or "buyer", "day_ms": str(day_ms)}
 
 
 def _read(file: Path) -> bytes:
     try:
-        size = file.stat().st_size
-        if size > MAX_FILE:
-            raise Refusal("import.too_large", f"expected at most 8 MiB, {file} has {size} bytes")
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE + 1)
     except OSError as exc:
-        raise Refusal("import.unreadable", f"expected a readable file at {file}") from exc
+        detail = f"expected a readable file at {file}, got: {exc.strerror}"
+        raise Refusal("import.unreadable", detail) from exc
+    if len(content) > MAX_FILE:
+        raise Refusal("import.too_large", f"expected at most 8 MiB in {file}, got more")
+    return content
+
+
+def _publish(home: Path, service: str, command: str, body: bytes, options: dict[str, str]) -> Any:
+    try:
+        return NodeClient(home).post(f"/api/v1/services/{service}/{command}", body, options)
+    except Refusal as refusal:
+        if refusal.code not in {"node.unreachable", "api.no_token"}:
+            raise
+    return asyncio.run(_without_node(home, service, command, body, options))
 
 
 async def _without_node(
@@ -70,5 +109,6 @@ async def _without_node(
     async with app.open_node(home, clock=SystemClock(), random=os.urandom) as node:
         host = node.services.get(service)
         if host is None:
-            raise Refusal("node.no_federation", f"expected the node in {home} to be in one")
+            detail = f"expected the node in {home} to be in a federation"
+            raise Refusal("node.no_federation", f"{detail}; `sheaf federation adopt` joins one")
         return await host.command(command, Call(body=body, options=options))

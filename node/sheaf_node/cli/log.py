@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import home_option, json_option, printable
+from sheaf_node.cli.output import home_option, json_option, print_json, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command()
-@click.option("--after", default=0, help="Begin after this arrival number.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--after", default=0, type=click.IntRange(0, 2**53 - 1), help="Begin after this arrival number."
+)
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="List this many at most.",
+)
 @json_option
 @home_option
 def log(after: int, limit: int, as_json: bool, home: Path) -> None:
@@ -25,7 +32,7 @@ def log(after: int, limit: int, as_json: bool, home: Path) -> None:
     page = NodeClient(home).get("/api/v1/log", {"after": after, "limit": limit})
     for entry in page["items"]:
         if as_json:
-            click.echo(json.dumps(entry, ensure_ascii=False))
+            print_json(entry)
             continue
         when = datetime.fromtimestamp(entry["time_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         effect = f"  no effect: {entry['no_effect']}" if entry["no_effect"] else ""
@@ -33,5 +40,5 @@ def log(after: int, limit: int, as_json: bool, home: Path) -> None:
             f"{entry['arrival']:>7}  {when}  {entry['cid'][:8]} {entry['seq']:>6}"
             f"  {printable(entry['kind'])}{effect}"
         )
-    if page["next"] is not None and not as_json:
+    if len(page["items"]) == limit and not as_json:
         click.echo(f"More: sheaf log --after {page['next']}")

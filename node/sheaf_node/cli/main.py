@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -47,6 +46,13 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a refusal ends it with one sentence, exit 1, or 2 for misuse."""
+        try:
+            return super().invoke(ctx)
+        except Refusal as refusal:
+            fail(refusal)
+
 
 _EXTRA: Final = {"demo": "Run eight nodes on this computer through one story, then stop."}
 
@@ -58,13 +64,8 @@ def sheaf() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 1 for refusals, 2 for misuse."""
-    try:
-        sheaf.main(standalone_mode=True)
-    except Refusal as refusal:
-        fail(refusal)
-    except BrokenPipeError:
-        sys.stderr.close()
+    """Run the command line."""
+    sheaf()
 
 
 def _installed() -> dict[str, str]:

@@ -46,13 +46,13 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON value."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print one JSON value on one line, in ASCII: a peer's text may hold terminal commands."""
+    click.echo(json.dumps(value))
 
 
 def printable(text: str) -> str:
     """Return a peer's text with control characters shown, so that no terminal obeys it."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def fail(refusal: Refusal) -> NoReturn:

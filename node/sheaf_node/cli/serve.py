@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 def serve(stop_on_eof: bool, home: Path) -> None:
     """Run the node of a folder."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # It writes a traceback for each malformed request, so that strangers could fill the disk; what
+    # goes wrong in a request of ours is logged by `sheaf_node.api` and `sheaf_node.peering`.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # A core file would hold the keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asyncio.run(_serve(home, stop_on_eof=stop_on_eof))
 
 
@@ -36,7 +43,7 @@ async def _serve(home: Path, *, stop_on_eof: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if stop_on_eof:
-        loop.add_reader(sys.stdin.fileno(), _on_input, stop)
+        _watch_input(stop)
     serving = asyncio.create_task(
         app.serve(home, clock=SystemClock(), random=os.urandom, ready=ready)
     )
@@ -47,10 +54,18 @@ async def _serve(home: Path, *, stop_on_eof: bool) -> None:
         task.cancel()
     if not serving.done():
         serving.cancel()
-        await asyncio.wait({serving})
+        with suppress(asyncio.CancelledError):
+            await serving
         return
     serving.result()
     raise Refusal("store.failed", "the disk refused a write; nothing unacknowledged was kept")
+
+
+def _watch_input(stop: asyncio.Event) -> None:
+    try:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _on_input, stop)
+    except OSError as exc:  # a file or /dev/null, whose end nobody can wait for
+        raise click.UsageError("--stop-on-eof expects a pipe or terminal to read from") from exc
 
 
 def _on_input(stop: asyncio.Event) -> None:

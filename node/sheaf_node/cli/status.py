@@ -40,5 +40,7 @@ def _print(answer: Any) -> None:
     click.echo(f"Services: {', '.join(answer['services']) or 'none'}")
     if answer["stopped"]:
         click.echo(f"  stopped by a fault, see the node's output: {', '.join(answer['stopped'])}")
+    for name, code in answer["refused"].items():
+        click.echo(f"  {name} may not publish what it wants to: {code}")
     linked = [peer for peer in answer["peers"] if peer["in_sync"]]
     click.echo(f"Peers: {len(answer['peers'])} linked, {len(linked)} in sync")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sheaf_node.store.state import header_of, is_lower
-from sheaf_protocol.charter import found
+from sheaf_protocol.charter import found, read_charter
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.identity import append_op, fold_key_log
@@ -50,18 +50,29 @@ def new_key_ops(
     return [(cid, op) for op in new]
 
 
-def is_new_certificate(state: State, certificate: Certificate, own: CoopId) -> bool:
-    """Return whether a certificate is to be stored: ours, signed by all founders, not held yet.
+def new_certificate(
+    state: State,
+    certificate: Certificate,
+    key_logs: Mapping[CoopId, Sequence[KeyOp]],
+    *,
+    own: CoopId,
+    most: int,
+) -> list[tuple[CoopId, KeyOp]] | None:
+    """Return which key operations to store with a certificate, or None where it is held.
 
-    Raises RemoteProtocolError `charter.not_ours`, and those of `found`.
+    It must be ours and signed by all founders; `key_logs` are those that came with it. Raises
+    RemoteProtocolError `charter.not_ours`, and those of `found` and `new_key_ops`.
     """
     if certificate.fid in state.certificates:
-        return False
-    federation = found(certificate, state.key_logs)
-    if not federation.is_member(own):
+        return None
+    members = {member.cid for member in read_charter(certificate).members}
+    if own not in members:
         # Anybody can found a federation of made-up co-ops; only those we signed cost us room.
         raise RemoteProtocolError("charter.not_ours", f"expected {short(own)} among the members")
-    return True
+    brought = sorted(members & key_logs.keys() - state.key_logs.keys())
+    ops = [op for cid in brought for op in new_key_ops(state, cid, key_logs[cid], most=most)]
+    found(certificate, {**state.key_logs, **{cid: fold_key_log(key_logs[cid]) for cid in brought}})
+    return ops
 
 
 def is_new_fork_proof(

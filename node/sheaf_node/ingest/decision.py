@@ -17,14 +17,13 @@ from sheaf_node.store import NewEntry
 from sheaf_node.store.model import FORKED
 from sheaf_protocol.digest import short
 from sheaf_protocol.envelope import verify_signature
-from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.errors import Fault, LocalProtocolError, RemoteProtocolError
 from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS
 from sheaf_protocol.log import EMPTY, Head, Place, make_fork_proof, place, require_writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sheaf_node.ingest.proving import Proofs
     from sheaf_node.store.store import Planned
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import EntryId, FederationId, LogId
@@ -56,13 +55,11 @@ class Decider:
         self,
         planned: Planned,
         federations: Mapping[FederationId, Federation],
-        proofs: Proofs,
         *,
         now_ms: int,
     ) -> None:
         self._planned = planned
         self._federations = federations
-        self._proofs = proofs
         self._now_ms = now_ms
         self._heads: dict[LogId, Head] = {}
         self._accepted: dict[tuple[LogId, int], Opened] = {}
@@ -85,10 +82,13 @@ class Decider:
         if is_past:
             return self._fork(item)
         _require_next(place(head, item.header), head, item.header)
-        proven_by_seq = self._proofs.prove(item)
+        # LOG-6: its own, and no later one's that follows it. Who holds an unsigned entry could show
+        # nobody that its author signed another there, and the two branches would stay for ever.
+        verify_signature(item.envelope, item.header)
         self._require_time(item.header)
+        _require_payload(item)
         fault = effect_fault(item.header, item.envelope.payload, federation)
-        return self._accept(item, fault, proven_by_seq)
+        return self._accept(item, fault)
 
     def _require_author(self, item: Opened) -> Federation:
         header = item.header
@@ -118,22 +118,17 @@ class Decider:
             raise _not_yet("clock.ahead", detail)
 
     def _fork(self, item: Opened) -> Verdict:
-        """Return the verdict on a second entry for a place that is taken: a proof, if both signed.
-
-        Where ours is proven by a later signature only, the later one is no proof that fits into
-        two entries; whoever holds the signed form will make it.
-        """
+        """Return the verdict on a second entry for a place that is taken: a proof, if signed."""
         verify_signature(item.envelope, item.header)
         _, ours = self._held_at(item.log, item.header.seq)
-        if ours is None or not ours.signature:
-            detail = f"expected our entry {item.header.seq} to carry a signature of its own"
-            raise RemoteProtocolError("log.fork_unproven", detail)
+        if ours is None:
+            raise LocalProtocolError("store.conflict", f"expected an entry {item.header.seq}")
         proof = make_fork_proof(ours, item.envelope)
         self._forked_at[item.log] = item.header.seq
         detail = f"writer {short(item.header.wid)} signed two entries {item.header.seq}"
         return Verdict(outcome=Outcome.FORK, code=FORKED, detail=detail, proof=proof)
 
-    def _accept(self, item: Opened, fault: str | None, proven_by_seq: int | None) -> Verdict:
+    def _accept(self, item: Opened, fault: str | None) -> Verdict:
         header = item.header
         self._heads[item.log] = Head(seq=header.seq, id=item.id, time_ms=header.time_ms)
         self._accepted[item.log, header.seq] = item
@@ -143,7 +138,6 @@ class Decider:
             header=header,
             kind=header.kind,
             no_effect=fault,
-            proven_by_seq=proven_by_seq,
         )
         outcome = Outcome.NEW if fault is None else Outcome.NO_EFFECT
         return Verdict(outcome=outcome, code=fault, entry=entry)
@@ -158,6 +152,15 @@ class Decider:
             return accepted.id, accepted.envelope
         stored = self._planned.entry_at(log, seq)
         return (None, None) if stored is None else (stored.id, stored.envelope)
+
+
+def _require_payload(item: Opened) -> None:
+    """Return if the entry is whole. A relay that leaves the payload out must not settle the entry:
+
+    without its payload an entry has no effect, and once stored it would never be asked for again.
+    """
+    if not item.envelope.payload:
+        raise _not_yet("env.withheld", f"the payload of entry {short(item.id)}")
 
 
 def _require_next(where: Place, head: Head, header: Header) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.envelope import Header
 
-WITHHELD: Final = "env.withheld"
-"""No effect here: the payload was not sent or was erased."""
 _SCHEMA: Final = "schema.invalid"
 
 
@@ -28,8 +26,6 @@ def effect_fault(header: Header, payload: bytes, federation: Federation) -> str 
     Raises RemoteProtocolError `enc.*` where the body is not canonical, which is the sender's fault:
     such an entry is not stored at all.
     """
-    if not payload:
-        return WITHHELD
     fault = _schema_fault(header.kind, body_of(payload))
     if fault is not None:
         return fault

@@ -31,11 +31,8 @@ class Rejects:
         return None if known is None else known.get(_key(envelope))
 
     def remember(self, sender: bytes, envelope: Envelope, code: str) -> None:
-        """Note a rejection, if it rests on the bytes alone.
-
-        An entry without a signature may be proven in another batch.
-        """
-        if not code.startswith(("enc.", "env.")) or not envelope.signature:
+        """Note a rejection, if it rests on the bytes alone."""
+        if not code.startswith(("enc.", "env.")):
             return
         known = self._senders.setdefault(sender, OrderedDict())
         self._senders.move_to_end(sender)

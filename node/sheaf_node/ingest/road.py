@@ -7,13 +7,13 @@ of them put an entry at one place.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sheaf_node.config import Limits
-from sheaf_node.ingest.control import is_new_certificate, is_new_fork_proof, new_key_ops
+from sheaf_node.ingest.control import is_new_fork_proof, new_certificate, new_key_ops
 from sheaf_node.ingest.decision import Decider, Verdict, refused
 from sheaf_node.ingest.model import Draft, Opened, Outcome, Result, open_envelope
-from sheaf_node.ingest.proving import Proofs
 from sheaf_node.ingest.rejects import Rejects
 from sheaf_node.store import Change
 from sheaf_node.store.model import FORKED
@@ -80,15 +80,13 @@ class Ingest:
     ) -> list[Result]:
         """Take in entries that a peer sent, in their order; return an answer for each.
 
-        Unless they are `live`, an entry may come without a signature if a later one of the same
-        log in the same batch proves it. `sender` names whose rejections are remembered together.
+        Each carries its own signature and payload, whether pushed (`live`) or asked for. `sender`
+        names whose rejections are remembered together.
         """
         items = [self._open(envelope, sender) for envelope in envelopes]
-        opened = [item for item in items if isinstance(item, Opened)]
 
         def decide(planned: Planned) -> tuple[Change, list[Verdict]]:
-            proofs = Proofs(() if live else opened, planned.state)
-            decider = self._decider(planned, proofs)
+            decider = self._decider(planned)
             verdicts = [
                 decider.decide(item) if isinstance(item, Opened) else item[1] for item in items
             ]
@@ -111,7 +109,7 @@ class Ingest:
 
         def decide(planned: Planned) -> tuple[Change, None]:
             items = self._sign(planned.state, fid, drafts)
-            decider = self._decider(planned, Proofs((), planned.state))
+            decider = self._decider(planned)
             verdicts = [decider.decide(item) for item in items]
             for verdict in verdicts:
                 if verdict.outcome is not Outcome.NEW:
@@ -136,15 +134,30 @@ class Ingest:
         is_new, _ = await self._store.transact(decide, then=self._tell)
         return is_new
 
-    async def receive_certificate(self, certificate: Certificate) -> bool:
+    async def receive_certificate(
+        self,
+        certificate: Certificate,
+        *,
+        key_logs: Mapping[CoopId, Sequence[KeyOp]] = MappingProxyType({}),
+    ) -> bool:
         """Take in a federation's certificate; return whether it was new.
 
-        Raises RemoteProtocolError `charter.*`, `enc.*`, `schema.invalid`.
+        Its founders' key logs are taken from `key_logs` where the store lacks them, and stored with
+        the certificate or not at all. Raises RemoteProtocolError `charter.*`, `key.*`, `enc.*`,
+        `schema.invalid`.
         """
 
         def decide(planned: Planned) -> tuple[Change, bool]:
-            is_new = is_new_certificate(planned.state, certificate, self._keyring.cid)
-            return Change(certificates=[certificate] if is_new else []), is_new
+            ops = new_certificate(
+                planned.state,
+                certificate,
+                key_logs,
+                own=self._keyring.cid,
+                most=self._limits.key_logs,
+            )
+            if ops is None:
+                return Change(), False
+            return Change(key_ops=ops, certificates=[certificate]), True
 
         is_new, _ = await self._store.transact(decide, then=self._tell)
         return is_new
@@ -173,8 +186,8 @@ class Ingest:
         except RemoteProtocolError as exc:
             return id_, refused(exc)
 
-    def _decider(self, planned: Planned, proofs: Proofs) -> Decider:
-        return Decider(planned, self._federations, proofs, now_ms=self._clock.now_ms())
+    def _decider(self, planned: Planned) -> Decider:
+        return Decider(planned, self._federations, now_ms=self._clock.now_ms())
 
     def _sign(self, state: State, fid: FederationId, drafts: Sequence[Draft]) -> list[Opened]:
         cid, wid = self._keyring.cid, self._keyring.wid

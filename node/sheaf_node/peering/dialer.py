@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import aiohttp
-
+from sheaf_node.peering.network import LINK_PATH, PORTS
 from sheaf_node.peering.policy import back_off_ms
-from sheaf_node.peering.runner import CLOSE_S
-from sheaf_node.peering.server import LINK_PATH
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.limits import MAX_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import SimpleNamespace
 
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Waits
+    from sheaf_node.peering.network import Network, Socket
     from sheaf_protocol.digest import WriterId
 
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_PORTS: Final = {"ws": 80, "wss": 443}
 _LOG = logging.getLogger("sheaf.peering")
 
 
@@ -46,47 +40,40 @@ class Dialer:
     def __init__(
         self,
         *,
+        network: Network,
         clock: Clock,
         random: Randomness,
         waits: Waits,
-        run: Callable[[aiohttp.ClientWebSocketResponse, str, str], Awaitable[Ended]],
+        run: Callable[[Socket, str, str], Awaitable[Ended]],
         wait_gone: Callable[[WriterId], Awaitable[None]],
     ) -> None:
-        self._clock, self._random, self._waits = clock, random, waits
+        self._network, self._clock, self._random, self._waits = network, clock, random, waits
         self._run, self._wait_gone = run, wait_gone
 
     async def keep(self, url: str) -> None:
         """Dial one peer for ever; return only where the url turns out to be this node's own."""
         address, audience = link_address(url)
         failures = 0
-        async with _client() as client:
-            while True:
-                ended = await self._dial(client, address, audience)
-                if ended.is_self:
-                    _LOG.warning("peer %s is this node itself; it is not dialled again", url)
-                    return
-                if ended.wid is not None:
-                    # The peer may have dialled us meanwhile; one link is enough.
-                    await self._wait_gone(ended.wid)
-                failures = 0 if ended.was_open else failures + 1
-                waits = self._waits
-                wait_ms = back_off_ms(
-                    failures, waits.redial_first_ms, waits.redial_most_ms, self._random
-                )
-                await self._clock.sleep_ms(wait_ms)
+        while True:
+            ended = await self._dial(address, audience)
+            if ended.is_self:
+                _LOG.warning("peer %s is this node itself; it is not dialled again", url)
+                return
+            if ended.wid is not None:
+                # The peer may have dialled us meanwhile; one link is enough.
+                await self._wait_gone(ended.wid)
+            failures = 0 if ended.was_open else failures + 1
+            waits = self._waits
+            wait_ms = back_off_ms(
+                failures, waits.redial_first_ms, waits.redial_most_ms, self._random
+            )
+            await self._clock.sleep_ms(wait_ms)
 
-    async def _dial(self, client: aiohttp.ClientSession, address: str, audience: str) -> Ended:
+    async def _dial(self, address: str, audience: str) -> Ended:
         try:
-            async with asyncio.timeout(self._waits.dial_ms / 1000):
-                socket = await client.ws_connect(
-                    address,
-                    compress=0,
-                    max_msg_size=MAX_FRAME + 1024,
-                    heartbeat=self._waits.idle_ms / 1000,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_S),
-                )
-        except (aiohttp.ClientError, OSError, TimeoutError, Refusal) as exc:
-            _LOG.info("peer %s: link.unreachable: %s", address, str(exc) or type(exc).__name__)
+            socket = await self._network.dial(address, self._waits.dial_ms)
+        except Refusal as exc:
+            _LOG.info("peer %s: %s: %s", address, exc.code, exc.detail)
             return Ended()
         return await self._run(socket, address, audience)
 
@@ -105,7 +92,7 @@ def link_address(url: str) -> tuple[str, str]:
     if scheme is None or not parts.hostname or parts.username is not None or parts.query:
         raise Refusal("peer.url", f"expected a url like wss://node.example, got {url!r}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    audience = host if port in {None, _PORTS[scheme]} else f"{host}:{port}"
+    audience = host if port in {None, PORTS[scheme]} else f"{host}:{port}"
     path = parts.path if parts.path not in {"", "/"} else LINK_PATH
     return f"{scheme}://{audience}{path}", audience
 
@@ -114,24 +101,3 @@ def audiences(names: list[str], host: str, port: int) -> list[str]:
     """Return what diallers may call this node: each public name, alone and with the peer port."""
     listed = [name.lower() for name in names or [host, "localhost"]]
     return [*listed, *(f"{name}:{port}" for name in listed)]
-
-
-def _client() -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_request_redirect.append(_refuse_redirect)
-    # No proxies or passwords from the environment: whom a node talks to is in its settings.
-    return aiohttp.ClientSession(
-        trust_env=False,
-        trace_configs=[trace],
-        connector=aiohttp.TCPConnector(limit_per_host=2),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-    )
-
-
-async def _refuse_redirect(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceRequestRedirectParams,
-) -> None:
-    raise Refusal("link.redirect", f"expected no redirect, got one from {params.url}")

@@ -17,19 +17,18 @@ from sheaf_node.peering.dialer import Dialer, Ended, audiences, link_address
 from sheaf_node.peering.exchange import Frontiers
 from sheaf_node.peering.live import own_batches
 from sheaf_node.peering.policy import keeps_new
-from sheaf_node.peering.runner import Socket, run_session
+from sheaf_node.peering.runner import run_session
 from sheaf_node.peering.server import PeerServer
 from sheaf_node.peering.session import Session, Shared
 from sheaf_protocol.link import Claims, Dial, Fresh, Identity, Link, Listen, Phase
 
 if TYPE_CHECKING:
-    from aiohttp import ClientWebSocketResponse, web
-
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
     from sheaf_node.events import Arrivals
     from sheaf_node.ingest import Ingest
     from sheaf_node.keyring import Keyring
+    from sheaf_node.peering.network import Network, Socket
     from sheaf_node.store import Store
     from sheaf_protocol.digest import CoopId, WriterId
 
@@ -65,6 +64,7 @@ class Peering:
         store: Store,
         arrivals: Arrivals,
         keyring: Keyring,
+        network: Network,
         clock: Clock,
         random: Randomness,
         config: Config,
@@ -77,7 +77,7 @@ class Peering:
         self._unsettled = asyncio.Event()
         self._main: asyncio.Task[None] | None = None
         self._is_stopping = False
-        self._server = PeerServer(config, keyring, self._accepted)
+        self._server = PeerServer(config, keyring, network, self._accepted)
         self._shared = Shared(
             own=keyring.wid,
             store=store,
@@ -90,6 +90,7 @@ class Peering:
             stir=self._unsettled.set,
         )
         self._dialer = Dialer(
+            network=network,
             clock=clock,
             random=random,
             waits=config.waits,
@@ -197,11 +198,11 @@ class Peering:
             for session in self._links.values():
                 session.recheck()
 
-    async def _accepted(self, socket: web.WebSocketResponse, address: str) -> None:
+    async def _accepted(self, socket: Socket, address: str) -> None:
         names = audiences(self._config.public_names, self._config.peer_host, self.port)
         await self._use(socket, Listen(public_names=names), address)
 
-    async def _dialled(self, socket: ClientWebSocketResponse, url: str, audience: str) -> Ended:
+    async def _dialled(self, socket: Socket, url: str, audience: str) -> Ended:
         return await self._use(socket, Dial(audience=audience), url)
 
     async def _use(self, socket: Socket, part: Dial | Listen, url: str) -> Ended:
@@ -220,7 +221,7 @@ class Peering:
         except Exception:
             # A fault of ours on one link must not take the others with it.
             _LOG.exception("link with %s failed", url)
-            await socket.close(code=1011, message=b"link.internal")
+            await socket.close("link.internal", is_fault=True)
             return Ended(_wid(session))
         finally:
             self._sessions.pop(session, None)
@@ -231,7 +232,7 @@ class Peering:
 
     def _make_room(self) -> None:
         """Drop the oldest handshake where too many are under way; an honest one takes no time."""
-        waiting = [s for s in self._sessions if not s.is_welcome and not s.is_dialled]
+        waiting = [s for s in self._sessions if s.is_shaking_hands and not s.is_dialled]
         if len(waiting) >= self._config.limits.handshakes:
             waiting[0].close("link.busy", "expected fewer handshakes at a time")
 
@@ -265,12 +266,17 @@ class Peering:
             await self._ends.wait_beyond(self._ends.value)
 
     async def _wait_all_gone(self) -> None:
-        try:
-            async with asyncio.timeout(self._config.waits.stop_ms / 1000):
-                while self._sessions:
-                    await self._ends.wait_beyond(self._ends.value)
-        except TimeoutError:
+        async with asyncio.TaskGroup() as tasks:
+            limit = tasks.create_task(self._stop_waiting())
+            while self._sessions and not limit.done():
+                await self._ends.wait_beyond(self._ends.value)
+            limit.cancel()
+        if self._sessions:
             _LOG.warning("%d links did not end in time", len(self._sessions))
+
+    async def _stop_waiting(self) -> None:
+        await self._clock.sleep_ms(self._config.waits.stop_ms)
+        self._ends.raise_to(self._ends.value + 1)
 
 
 def _wid(session: Session) -> WriterId | None:

@@ -1,4 +1,4 @@
-"""The adapter between a WebSocket and a link: one task reads, one writes, one keeps the time.
+"""The adapter between a socket and a link: one task reads, one writes, one keeps the time.
 
 All sending is the writer's, so the order of frames is that of the link's counters, and a peer that
 does not read stops our writer and nothing else.
@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
-from aiohttp import WSCloseCode, WSMsgType, web
-
+from sheaf_node.peering.network import SocketClosed
 from sheaf_protocol.link import LinkClosed, Phase
 
 if TYPE_CHECKING:
     from sheaf_node.clock import Clock
+    from sheaf_node.peering.network import Socket
     from sheaf_node.peering.session import Session
 
-Socket: TypeAlias = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
-
-CLOSE_S: Final = 2.0
-"""How long a peer may take to answer a WebSocket close."""
-_CODE: Final = re.compile(r"[a-z0-9_]{1,32}\.[a-z0-9_]{1,32}\Z")
 _QUIET: Final = frozenset({"link.bye", "link.duplicate"})
 """Ends that are nobody's fault."""
 _LOG = logging.getLogger("sheaf.peering")
@@ -48,14 +41,15 @@ async def run_session(session: Session, socket: Socket, clock: Clock) -> LinkClo
 async def _read(session: Session, socket: Socket, clock: Clock) -> None:
     link = session.link
     while link.phase is not Phase.CLOSED:
-        message = await socket.receive()
-        if message.type is WSMsgType.BINARY:
-            link.receive_data(message.data, clock.now_ms())
-        else:
-            link.close(*_ending(message), is_by_peer=True)
+        try:
+            link.receive_data(await socket.receive(), clock.now_ms())
+        except SocketClosed as end:
+            link.close(end.code, end.detail, is_by_peer=True)
         while (event := link.next_event()) is not None:
             await session.receive(event)
         session.wake.set()
+        # What is in the socket's buffer comes without a wait, so a flood would have the loop alone.
+        await asyncio.sleep(0)
 
 
 async def _write(session: Session, socket: Socket) -> None:
@@ -64,9 +58,9 @@ async def _write(session: Session, socket: Socket) -> None:
         has_more = session.pump()
         try:
             for frame in link.data_to_send():
-                await socket.send_bytes(frame)
-        except (ConnectionError, RuntimeError) as exc:  # aiohttp: "WebSocket connection is closed"
-            link.close("link.lost", str(exc), is_by_peer=True)
+                await socket.send(frame)
+        except SocketClosed as end:
+            link.close(end.code, end.detail, is_by_peer=True)
         if link.phase is Phase.CLOSED:
             return
         if has_more:
@@ -86,14 +80,9 @@ async def _keep_time(session: Session, clock: Clock) -> None:
 async def _close(session: Session, socket: Socket) -> None:
     """Close the socket with the link's code as its reason, where the peer has not closed it."""
     why = _why(session)
-    status = WSCloseCode.POLICY_VIOLATION
-    if why.is_by_peer or why.code in _QUIET:
-        status = WSCloseCode.OK
-    elif why.code == "link.frame_size":
-        status = WSCloseCode.MESSAGE_TOO_BIG
     level = logging.DEBUG if why.code in _QUIET else logging.INFO
     _LOG.log(level, "link with %s ended: %s: %s", session.url, why.code, why.detail)
-    await socket.close(code=status, message=why.code.encode())
+    await socket.close(why.code, is_fault=not (why.is_by_peer or why.code in _QUIET))
 
 
 def _why(session: Session) -> LinkClosed:
@@ -101,19 +90,3 @@ def _why(session: Session) -> LinkClosed:
         if isinstance(event, LinkClosed):
             session.closed = event
     return session.closed or LinkClosed(code="link.lost", detail="", is_by_peer=True)
-
-
-def _ending(message: aiohttp.WSMessage) -> tuple[str, str]:
-    """Return the code and sentence of whatever came in place of a frame."""
-    reason = message.extra or ""
-    if message.type is WSMsgType.CLOSE and _CODE.match(reason):
-        return reason, "the peer ended the link"
-    if message.type is WSMsgType.TEXT:
-        return "link.message", "expected a binary message, got text"
-    if message.type is WSMsgType.ERROR and _is_too_big(message.data):
-        return "link.frame_size", "expected a smaller frame"
-    return "link.lost", f"the connection ended ({message.type.name.lower()})"
-
-
-def _is_too_big(error: object) -> bool:
-    return isinstance(error, aiohttp.WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG

@@ -1,120 +1,64 @@
-"""The peer port: the link's WebSocket and the well-known document, and nothing else."""
+"""The peer port as a node keeps it: who is let in, within limits, and what all may read."""
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import logging
-from typing import TYPE_CHECKING, Final
+import json
+from typing import TYPE_CHECKING
 
-from aiohttp import web
-
+from sheaf_node.peering.network import Front
 from sheaf_node.peering.policy import Doors
-from sheaf_node.peering.runner import CLOSE_S
-from sheaf_protocol.errors import Refusal
-from sheaf_protocol.limits import HANDSHAKE_MS, MAX_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sheaf_node.config import Config
     from sheaf_node.keyring import Keyring
-
-LINK_PATH: Final = "/sheaf/1/link"
-WELL_KNOWN: Final = "/.well-known/sheaf"
-_LOG = logging.getLogger("sheaf.peering")
+    from sheaf_node.peering.network import Knock, Listener, Network, Socket
 
 
 class PeerServer:
-    """Listens for peers.
-
-    `run` is called with each accepted socket and its remote address; `head_ms` is how long a
-    connection may take to become a link.
-    """
+    """Listens for peers; `run` is called with each accepted socket and its remote address."""
 
     def __init__(
         self,
         config: Config,
         keyring: Keyring,
-        run: Callable[[web.WebSocketResponse, str], Awaitable[None]],
-        *,
-        head_ms: int = HANDSHAKE_MS,
+        network: Network,
+        run: Callable[[Socket, str], Awaitable[None]],
     ) -> None:
-        self._config, self._keyring, self._run = config, keyring, run
-        self._head_ms = head_ms
+        self._config, self._keyring, self._network, self._run = config, keyring, network, run
         self._doors = Doors(config.limits.links, config.limits.links_per_address)
-        self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
-        self._linked: set[object] = set()
-        self.port = config.peer_port
+        self._listener: Listener | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that peers reach, once started."""
+        return self._config.peer_port if self._listener is None else self._listener.port
 
     async def start(self) -> None:
         """Listen. Raises Refusal `peer.port_in_use`, `peer.address`."""
-        app = web.Application(client_max_size=1024)
-        app.add_routes([web.get(LINK_PATH, self._link), web.get(WELL_KNOWN, self._well_known)])
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=75,
-            shutdown_timeout=self._config.waits.stop_ms / 1000,
+        front = Front(document=self._well_known(), answer=self._answer)
+        self._listener = await self._network.listen(
+            self._config.peer_host, self._config.peer_port, front
         )
-        await self._runner.setup()
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._accept, self._config.peer_host, self._config.peer_port, backlog=128
-            )
-        except OSError as exc:
-            await self._runner.cleanup()
-            raise _refusal(exc, self._config) from exc
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Stop listening; links end before this is called."""
-        if self._server is not None:
-            self._server.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.close()
 
-    def _accept(self) -> asyncio.BaseProtocol:
-        """Return aiohttp's handler of a new connection, which must become a link soon."""
-        server = None if self._runner is None else self._runner.server
-        if server is None or len(server.connections) >= 2 * self._config.limits.links:
-            return _Turned()
-        handler = server()
-        # aiohttp has no time limit for the first request's head: one byte a minute would hold a
-        # connection for ever.
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._head_ms / 1000, self._drop_idle, handler)
-        return handler
-
-    def _drop_idle(self, handler: web.RequestHandler) -> None:
-        if handler.transport is not None and handler not in self._linked:
-            handler.transport.abort()
-
-    async def _link(self, request: web.Request) -> web.StreamResponse:
-        address = request.remote or ""
-        if not self._doors.enter(address):
-            return web.Response(status=503, text="link.busy", headers={"Retry-After": "30"})
-        self._linked.add(request.protocol)
+    async def _answer(self, knock: Knock) -> None:
+        if not self._doors.enter(knock.address):
+            await knock.refuse()
+            return
         try:
-            socket = web.WebSocketResponse(
-                compress=False,
-                # The link refuses what is larger than MAX_FRAME; aiohttp bounds the buffer.
-                max_msg_size=MAX_FRAME + 1024,
-                heartbeat=self._config.waits.idle_ms / 1000,
-                timeout=CLOSE_S,
-            )
-            await socket.prepare(request)
-            await self._run(socket, _remote(request))
-            return socket
+            await self._run(await knock.accept(), knock.name)
         finally:
-            self._linked.discard(request.protocol)
-            self._doors.leave(address)
+            self._doors.leave(knock.address)
 
-    async def _well_known(self, request: web.Request) -> web.Response:
-        """Answer with what a dialler may want to know before it dials."""
-        return web.json_response(
+    def _well_known(self) -> str:
+        """Return what a dialler may want to know before it dials."""
+        return json.dumps(
             {
                 "versions": [1],
                 "cid": self._keyring.cid.hex(),
@@ -122,26 +66,3 @@ class PeerServer:
                 "name": self._config.name,
             }
         )
-
-
-class _Turned(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """End it at once."""
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
-
-
-def _remote(request: web.Request) -> str:
-    peer = request.transport.get_extra_info("peername") if request.transport else None
-    return f"{peer[0]}:{peer[1]}" if peer else ""
-
-
-def _refusal(exc: OSError, config: Config) -> Refusal:
-    where = f"{config.peer_host}:{config.peer_port}"
-    if exc.errno == errno.EADDRINUSE:
-        detail = f"expected port {where} to be free; set peer_port in sheaf.toml to another"
-        return Refusal("peer.port_in_use", detail)
-    detail = f"expected an address to listen on, got {where}: {exc.strerror}; see peer_host"
-    return Refusal("peer.address", detail)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, assert_never
 from sheaf_node.ingest import Outcome
 from sheaf_node.peering.exchange import Exchange, glance
 from sheaf_node.peering.policy import Strikes, is_own_fault
+from sheaf_node.peering.strangers import Strangers
+from sheaf_protocol.charter import read_charter
 from sheaf_protocol.digest import log_id, short
 from sheaf_protocol.errors import Fault, LocalProtocolError, RemoteProtocolError
 from sheaf_protocol.limits import CREDIT_BYTES
@@ -49,10 +51,11 @@ if TYPE_CHECKING:
     from sheaf_node.peering.circle import Circle
     from sheaf_node.peering.exchange import Frontiers, Live
     from sheaf_node.store import Store
-    from sheaf_protocol.digest import FederationId, WriterId
+    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.digest import CoopId, FederationId, WriterId
     from sheaf_protocol.envelope import Envelope
     from sheaf_protocol.link import Claims, Event, Link, Peer
-    from sheaf_protocol.link.messages import Message
+    from sheaf_protocol.link.messages import KeyOps, Message
 
 _GRANT_AT = CREDIT_BYTES // 8
 """Credit goes back in eighths: one small frame for each full batch stored."""
@@ -94,12 +97,18 @@ class Session:
         self._offered: frozenset[FederationId] | None = None
         self._exchanges: dict[FederationId, Exchange] = {}
         self._strikes = Strikes()
+        self._strangers = Strangers()
         self._to_grant = 0
 
     @property
     def peer(self) -> Peer | None:
         """Who is at the other end, once proven."""
         return self.link.peer
+
+    @property
+    def is_shaking_hands(self) -> bool:
+        """Whether the peer has still to prove who it is, or is being looked up."""
+        return not self.is_welcome and self.link.phase is not Phase.CLOSED
 
     @property
     def in_sync(self) -> bool:
@@ -232,7 +241,7 @@ class Session:
                 results = await exchange.take(message, now_ms)
                 self._to_grant += cost(message)
                 for result, envelope in zip(results, message.envelopes, strict=True):
-                    self._judge(result, envelope, is_live=message.is_live)
+                    self._judge(result, envelope)
             case _:
                 assert_never(message)
 
@@ -240,9 +249,11 @@ class Session:
         """Give control items to ingest, key logs first, as the others are checked by them."""
         ingest = self._shared.ingest
         for log in message.key_logs:
-            await self._try(ingest.receive_key_ops(log.cid, list(log.ops)))
+            await self._try(self._take_key_ops(log), of=log.cid)
         for certificate in message.certificates:
-            await self._try(ingest.receive_certificate(certificate))
+            self._strangers.keep_certificate(certificate)
+        for certificate in self._strangers.certificates:
+            await self._try(self._take_certificate(certificate))
         for proof in message.proofs:
             await self._try(ingest.receive_fork_proof(proof))
         self._to_grant += cost(message)
@@ -250,17 +261,37 @@ class Session:
             self._control.answered()
         self._is_control_due = True
 
-    async def _try(self, storing: Coroutine[None, None, bool]) -> None:
-        """Store a control item; what may be right later is asked for again later."""
+    async def _take_key_ops(self, log: KeyOps) -> None:
+        """Store operations of a co-op that a charter names; keep those of others for a charter."""
+        if log.cid in self._shared.store.key_logs or self._shared.circle.knows(log.cid):
+            await self._shared.ingest.receive_key_ops(log.cid, list(log.ops))
+        else:
+            self._strangers.keep_key_ops(log.cid, log.ops)
+
+    async def _take_certificate(self, certificate: Certificate) -> None:
+        """Store a certificate with its founders' key logs, once they are here."""
+        key_logs = self._strangers.key_logs
+        await self._shared.ingest.receive_certificate(certificate, key_logs=key_logs)
+        members = [member.cid for member in read_charter(certificate).members]
+        self._strangers.forget(certificate, members)
+
+    async def _try(
+        self, storing: Coroutine[None, None, object], *, of: CoopId | None = None
+    ) -> None:
+        """Store a control item; what may be right later is asked for again later.
+
+        Whoever passes on another's two-faced key log is not to blame: it holds the one face.
+        """
         try:
             await storing
         except RemoteProtocolError as exc:
             if is_own_fault(exc.code):
                 raise
-            if exc.fault is Fault.SENDER:
+            is_relayed = exc.code == "key.fork" and of != self._require_peer().cid
+            if exc.fault is Fault.SENDER and not is_relayed:
                 self._strike(exc.code, exc.detail)
 
-    def _judge(self, result: Result, envelope: Envelope, *, is_live: bool) -> None:
+    def _judge(self, result: Result, envelope: Envelope) -> None:
         """Make the peer answer for an entry that it should not have passed on."""
         if result.outcome not in {Outcome.REJECTED, Outcome.FORK}:
             return
@@ -272,9 +303,7 @@ class Session:
                 raise RemoteProtocolError("log.forked", result.detail)
             return
         code = result.code or ""
-        # An unsigned entry may hang on a proof that has not come; a false signature never may.
-        is_excused = code == "env.signature" and not envelope.signature and not is_live
-        if is_own_fault(code) and not is_excused:
+        if is_own_fault(code):
             raise RemoteProtocolError(code, result.detail)
         if is_own or not code.startswith("log."):
             self._strike(code, result.detail)

@@ -1,7 +1,7 @@
 """What a service sees of the node: this surface and nothing else (docs/writing-a-service.md)."""
 
 from sheaf_node.plugins.host import ServiceHost
-from sheaf_node.plugins.registry import load_services
+from sheaf_node.plugins.registry import installed_services, load_services
 from sheaf_node.plugins.service import (
     Call,
     Json,
@@ -19,5 +19,6 @@ __all__ = [
     "ServiceContext",
     "ServiceFactory",
     "ServiceHost",
+    "installed_services",
     "load_services",
 ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 
 async def run_apart(function: Callable[..., object], *args: object) -> object:
-    """Return what the function returns in a fresh process; its exceptions are raised here."""
+    """Return what the function returns in a fresh process; its exceptions are raised here.
+
+    None where the process died without an answer: the system was short of memory, or a native
+    library crashed. That is no fault of the service, which finds None under its key.
+    """
     executor = ProcessPoolExecutor(
         max_workers=1,
         mp_context=multiprocessing.get_context("spawn"),
@@ -27,6 +32,8 @@ async def run_apart(function: Callable[..., object], *args: object) -> object:
     )
     try:
         return await asyncio.get_running_loop().run_in_executor(executor, function, *args)
+    except BrokenExecutor:
+        return None
     finally:
         _stop(executor)
 
@@ -41,6 +48,8 @@ def _stop(executor: ProcessPoolExecutor) -> None:
 
 def _end_with_parent() -> None:
     """Leave nothing behind when the node is killed without a chance to say goodbye."""
+    # Ctrl-C in a terminal reaches us as well; the node ends us in order, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sheaf_node.plugins.service import SeenRecord
+from sheaf_node.store.model import CLOSED, FORKED
 from sheaf_protocol.codec import decode
 from sheaf_protocol.envelope import SEALED, body_of
 from sheaf_protocol.errors import RemoteProtocolError
@@ -44,7 +45,7 @@ class Reader:
         self._heads: dict[LogId, tuple[CoopId, WriterId, Head]] = {}
 
     def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
-        """Return the last entry read of each log, in the order of log ids."""
+        """Return the last entry read of each log that counts, in the order of log ids."""
         return [head for _, head in sorted(self._heads.items())]
 
     def next_batch(self, limit: int, follows: frozenset[str]) -> Batch:
@@ -62,8 +63,13 @@ class Reader:
         return Batch(records, len(entries))
 
     def _note_head(self, entry: StoredEntry) -> None:
+        """Note how far a log was read. From a fork or cut on replicas hold different entries, so
+        what they are to agree on ends before it.
+        """
+        if entry.no_effect in {FORKED, CLOSED}:
+            return
         header = entry.header
-        head = Head(seq=header.seq, id=entry.envelope.id, time_ms=header.time_ms)
+        head = Head(seq=header.seq, id=entry.id, time_ms=header.time_ms)
         self._heads[header.log] = (header.cid, header.wid, head)
 
     def _see(self, entry: StoredEntry, follows: frozenset[str]) -> SeenRecord | None:
@@ -111,7 +117,7 @@ class Reader:
             return None
         header = entry.header
         return SeenRecord(
-            id=entry.envelope.id,
+            id=entry.id,
             cid=header.cid,
             wid=header.wid,
             log=header.log,

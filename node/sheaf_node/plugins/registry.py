@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, cast
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sheaf_node.plugins.service import ServiceFactory
 
 GROUP = "sheaf.services"
+
+
+def installed_services() -> Sequence[str]:
+    """Return the names of the installed services, loading none."""
+    return sorted(entry_points(group=GROUP).names)
 
 
 def load_services(names: Iterable[str] | None = None) -> Mapping[str, ServiceFactory]:

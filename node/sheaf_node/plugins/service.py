@@ -74,7 +74,10 @@ class Service(Protocol):
         ...
 
     def finish(self, key: str, result: object) -> None:
-        """Take the result of a computation that `decide` asked for under this key."""
+        """Take the result of a computation that `decide` asked for under this key.
+
+        None where its process died; asking again is the service's choice.
+        """
         ...
 
 
@@ -105,23 +108,38 @@ class ServiceContext(Protocol):
         ...
 
     def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
-        """Return how far each log of the federation was *folded*: what a cut may name."""
+        """Return how far each log of the federation was *folded*: what a cut may name.
+
+        A log that forked or was closed ends before that: what follows is not the same everywhere.
+        """
         ...
 
     def publish(
         self, record: Record, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
     ) -> None:
-        """Append a record to our log; sealed to the co-ops in `to` where the kind is private."""
+        """Append a record to our log; sealed to the co-ops in `to` where the kind is private.
+
+        What `decide` asked for and was refused, for a recipient without a valid prekey say, is not
+        kept: decide again.
+        """
+        ...
+
+    def can_seal_to(self, cid: CoopId) -> bool:
+        """Return whether a co-op has a sealing key that is valid now."""
         ...
 
     def wake_at(self, time_ms: int) -> None:
-        """Call `decide` again at this time at the latest."""
+        """Call `decide` again at this time at the latest.
+
+        Each call of `decide` begins with no time asked for, so it must ask again for what it still
+        waits for; of several times the earliest counts.
+        """
         ...
 
     def run(self, key: str, function: Callable[..., object], *args: object) -> None:
         """Run a pure, picklable function in a process of its own; `finish(key, result)` follows.
 
-        A key that is running already is not started again.
+        A key that is running already is not started again. An exception in it stops the service.
         """
         ...
 

@@ -13,7 +13,7 @@ from sheaf_protocol.records import PRIVATE, kind_of
 from sheaf_protocol.sealing import Author, seal_private
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sheaf_node.clock import Randomness
     from sheaf_node.keyring import Keyring
@@ -31,16 +31,11 @@ class Publication:
     to: tuple[CoopId, ...]
 
 
-class Outbox:
+class Publications:
     """What a service asked to publish in this turn, in order."""
 
     def __init__(self) -> None:
         self._items: list[Publication] = []
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was asked for."""
-        return not self._items
 
     def add(self, record: Record, refs: Sequence[EntryId], to: Sequence[CoopId]) -> None:
         """Add one record."""
@@ -58,13 +53,23 @@ class Outbox:
         key_logs: Mapping[CoopId, KeyLog],
         now_ms: int,
         random: Randomness,
+        left_out: Callable[[LocalProtocolError], None],
     ) -> list[Draft]:
-        """Return the drafts in order. Raises LocalProtocolError `seal.recipient`."""
-        author = Author(fid, keyring.cid, keyring.wid)
-        return [
-            _draft(item, author, _prekeys(item, keyring.cid, key_logs, now_ms), random)
-            for item in self._items
-        ]
+        """Return the drafts in order, without those that cannot be sealed now.
+
+        For each of these `left_out` is called with the refusal `seal.recipient`.
+        """
+        author, drafts = Author(fid, keyring.cid, keyring.wid), []
+        for item in self._items:
+            try:
+                prekeys = _prekeys(item, keyring.cid, key_logs, now_ms)
+                drafts.append(_draft(item, author, prekeys, random))
+            except LocalProtocolError as exc:
+                # A prekey of small order shows only when it is sealed to (ENV-12).
+                if exc.code != "seal.recipient":
+                    raise
+                left_out(exc)
+        return drafts
 
 
 def _draft(

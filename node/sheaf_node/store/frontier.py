@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from sheaf_protocol.digest import Digest, FederationId, LogId
+from sheaf_protocol.digest import Digest, EntryId, FederationId, LogId
 from sheaf_protocol.frontier import LogState
-from sheaf_protocol.log import fork_leaf
+from sheaf_protocol.log import EMPTY, fork_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sheaf_node.store.model import HeldLog, StoredEntry
     from sheaf_node.store.state import State
-    from sheaf_protocol.identity.keylog import Cut
+    from sheaf_protocol.identity import Cut
 
     EntryAt: TypeAlias = Callable[[int, int], StoredEntry | None]
     """The entry at a place, by the log's number in the store and its own."""
@@ -38,10 +38,18 @@ def _log_state(log: LogId, held: HeldLog, cut: Cut | None, entry_at: EntryAt) ->
     forked_at, seq = held.forked_at, held.head.seq
     if forked_at is not None and (cut is None or forked_at <= cut.seq):
         if seq >= forked_at - 1:
-            return LogState(seq=forked_at, head=fork_leaf(log, forked_at), is_forked=True)
+            leaf = fork_leaf(log, forked_at, _id_at(held, forked_at - 1, entry_at))
+            return LogState(seq=forked_at, head=leaf, is_forked=True)
     elif cut is not None and cut.is_void(seq, held.head.id):
         return _end(held, cut, entry_at)
     return LogState(seq=seq, head=Digest(held.head.id))
+
+
+def _id_at(held: HeldLog, seq: int, entry_at: EntryAt) -> EntryId:
+    if seq == held.head.seq:
+        return held.head.id
+    entry = entry_at(held.number, seq)
+    return EMPTY.id if entry is None else entry.id
 
 
 def _end(held: HeldLog, cut: Cut, entry_at: EntryAt) -> LogState:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from sheaf_node.store.model import Change
     from sheaf_protocol.charter import Certificate
     from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId
-    from sheaf_protocol.identity import KeyLog, KeyOp, Writer
-    from sheaf_protocol.identity.keylog import Cut
+    from sheaf_protocol.identity import Cut, KeyLog, KeyOp, Writer
     from sheaf_protocol.log import ForkProof
 
 
@@ -51,11 +50,6 @@ class Effects:
     def has_control(self) -> bool:
         """Whether key logs, certificates or fork proofs change."""
         return bool(self.key_ops or self.certificates or self.fork_proofs)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is to be written."""
-        return not (self.entries or self.has_control)
 
 
 @dataclass(kw_only=True, slots=True)

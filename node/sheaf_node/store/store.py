@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 QUEUED: Final = 64
-"""Changes waiting for the disk at most; callers wait beyond it. Full batches make it 16 MiB."""
+"""Changes waiting for the disk, where the caller sets no other limit. Full batches: 16 MiB."""
 
 
 class Planned:
@@ -67,6 +67,7 @@ class Store:
         lock: FolderLock,
         state: State,
         on_failure: Callable[[], None] | None,
+        queued: int = QUEUED,
     ) -> None:
         self._connection = connection
         self._reader = reader
@@ -74,7 +75,7 @@ class Store:
         self._on_failure = on_failure
         self._durable, self._planned_state = state, state.copy()
         self._in_flight: dict[tuple[LogId, int], StoredEntry] = {}
-        self._room = asyncio.Semaphore(QUEUED)
+        self._room = asyncio.Semaphore(queued)
         self._refusal: Refusal | None = None
         self._is_closed = False
         self._planned = Planned(self, self._planned_state)
@@ -90,12 +91,13 @@ class Store:
         own: WriterId | None = None,
         on_failure: Callable[[], None] | None = None,
         connect: Connect = sqlite3.connect,
+        queued: int = QUEUED,
     ) -> Store:
         """Return the store in the file at `path`, made or migrated where needed.
 
         `own` is the writer whose logs are verified first. `on_failure` is called once, on the event
-        loop, when the disk fails. Raises Refusal: `store.locked`, `store.schema_newer`,
-        `store.unreadable`, `store.corrupt`.
+        loop, when the disk fails. `queued` changes may wait for the disk; callers wait beyond it.
+        Raises Refusal: `store.locked`, `store.schema_newer`, `store.unreadable`, `store.corrupt`.
         """
         with ExitStack() as undo:
             make_file(path)
@@ -110,7 +112,12 @@ class Store:
                 verify_own_logs(reader, state, own)
             undo.pop_all()
         return cls(
-            connection=connection, reader=reader, lock=lock, state=state, on_failure=on_failure
+            connection=connection,
+            reader=reader,
+            lock=lock,
+            state=state,
+            on_failure=on_failure,
+            queued=queued,
         )
 
     @property

@@ -1,0 +1,71 @@
+"""Control items that a peer brought and that nothing calls for so far.
+
+A charter is judged by the key logs of its founders, so those come first, when nobody can tell the
+members of a federation to be from co-ops that the peer made up. They wait here, in memory and with
+the link, and are stored in one with a certificate that our co-op signed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.limits import MAX_MEMBERS
+from sheaf_protocol.link.messages import key_op_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.digest import CoopId, Digest, FederationId
+    from sheaf_protocol.identity import KeyOp
+
+MAX_BYTES: Final = 4_194_304
+"""4 MiB: the founders of the largest federation at 4 KiB each, eight years of prekeys."""
+MAX_CERTIFICATES: Final = 4
+
+
+class Strangers:
+    """What one link keeps until a certificate makes sense of it."""
+
+    def __init__(self) -> None:
+        self._logs: dict[CoopId, dict[Digest, KeyOp]] = {}
+        self._certificates: dict[FederationId, Certificate] = {}
+        self._size = 0
+
+    @property
+    def key_logs(self) -> Mapping[CoopId, Sequence[KeyOp]]:
+        """The key logs kept, as far as they came."""
+        return {cid: list(ops.values()) for cid, ops in self._logs.items()}
+
+    @property
+    def certificates(self) -> Sequence[Certificate]:
+        """The certificates that could not be judged yet."""
+        return list(self._certificates.values())
+
+    def keep_key_ops(self, cid: CoopId, ops: Sequence[KeyOp]) -> None:
+        """Keep operations of a co-op that no charter names.
+
+        Raises RemoteProtocolError `key.quota` (not yet).
+        """
+        known = self._logs.get(cid, {})
+        new = {op.id: op for op in ops if op.id not in known}
+        size = self._size + sum(key_op_size(op) for op in new.values())
+        if size > MAX_BYTES or (not known and len(self._logs) >= MAX_MEMBERS):
+            detail = f"expected at most {MAX_MEMBERS} key logs of {MAX_BYTES} bytes in all"
+            raise RemoteProtocolError("key.quota", detail, Fault.NOT_YET)
+        self._logs[cid] = {**known, **new}
+        self._size = size
+
+    def keep_certificate(self, certificate: Certificate) -> None:
+        """Keep a certificate, in place of the oldest where there are too many."""
+        self._certificates[certificate.fid] = certificate
+        if len(self._certificates) > MAX_CERTIFICATES:
+            del self._certificates[next(iter(self._certificates))]
+
+    def forget(self, certificate: Certificate, members: Sequence[CoopId]) -> None:
+        """Let go of a certificate that was judged, and of its members' key logs."""
+        self._certificates.pop(certificate.fid, None)
+        for cid in members:
+            for op in self._logs.pop(cid, {}).values():
+                self._size -= key_op_size(op)

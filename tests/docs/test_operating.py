@@ -1,0 +1,42 @@
+"""Lists that stand in the docs and in the code are the same lists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from sheaf_node.config import Config, Limits, Waits
+from sheaf_node.plugins import ServiceContext
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_setting_is_documented_with_its_default():
+    rows = dict(
+        re.findall(r"^\| `([a-z_.]+)` \| .* \| (.*) \|$", _section("Settings"), flags=re.MULTILINE)
+    )
+    tables = {"": Config, "limits.": Limits, "waits.": Waits}
+    fields = {
+        prefix + field.name: field.default
+        for prefix, type_ in tables.items()
+        for field in msgspec.structs.fields(type_)
+        if field.name not in {"limits", "waits"}
+    }
+
+    assert set(rows) == set(fields)
+    numbers = {name: value for name, value in fields.items() if isinstance(value, int)}
+    assert {name: int(rows[name]) for name in numbers} == numbers
+
+
+def test_every_call_of_the_service_context_is_documented():
+    text = (DOCS / "writing-a-service.md").read_text()
+    names = [name for name in vars(ServiceContext) if not name.startswith("_")]
+
+    assert [name for name in names if f"`{name}" not in text] == []
+
+
+def _section(heading: str) -> str:
+    text = (DOCS / "operating.md").read_text()
+    return text.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
