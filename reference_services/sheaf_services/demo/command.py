@@ -74,7 +74,7 @@ def demo(
 
 
 def _run(folder: Path, scenario: Scenario, progress: Progress, *, stays: bool) -> dict[str, Any]:
-    homes = make_homes(folder, CAST, "Borders Buying Federation")
+    homes = make_homes(folder, CAST, "Borders Buying Federation", starts=scenario.starts)
     fleet = Fleet(homes, DEADLINE_S)
     meter = Meter(lambda: [node.pid for node in fleet.nodes.values()])
     with fleet:

@@ -35,8 +35,11 @@ class Home:
     local_port: int
 
 
-def make_homes(folder: Path, cast: Sequence[Player], federation: str) -> list[Home]:
-    """Return a home for each player, all members of one new federation that all have signed."""
+def make_homes(folder: Path, cast: Sequence[Player], federation: str, *, starts: int) -> list[Home]:
+    """Return a home for each player, all members of one new federation that all have signed.
+
+    `starts` is how many searches for trips the matcher makes.
+    """
     ports = _free_ports(2 * len(cast))
     homes = [
         Home(player=p, path=folder / p.key, peer_port=ports[2 * i], local_port=ports[2 * i + 1])
@@ -50,7 +53,7 @@ def make_homes(folder: Path, cast: Sequence[Player], federation: str) -> list[Ho
         keyrings.append(
             create_keyring(home.path, name=name, country="GB", random=os.urandom, now_ms=now_ms)
         )
-        (home.path / CONFIG_FILE).write_text(_settings(home, homes))
+        (home.path / CONFIG_FILE).write_text(_settings(home, homes, starts))
     _found(federation, homes, keyrings)
     return homes
 
@@ -64,7 +67,7 @@ def _found(federation: str, homes: Sequence[Home], keyrings: Sequence[Keyring]) 
         adopt_charter(charter, home.path)
 
 
-def _settings(home: Home, homes: Sequence[Home]) -> str:
+def _settings(home: Home, homes: Sequence[Home], starts: int) -> str:
     """Return sheaf.toml; of each pair the later one dials, so that every pair has one link."""
     earlier = homes[: homes.index(home)]
     peers = "".join(f'    {{ url = "ws://127.0.0.1:{h.peer_port}" }},\n' for h in earlier)
@@ -80,6 +83,7 @@ def _settings(home: Home, homes: Sequence[Home]) -> str:
         f" lon_udeg = {player.lon_udeg} }}\n"
         "\n[services.shipment_matching]\n"
         f'place = "{player.name}"\n'
+        f"starts = {starts}\n"
     )
 
 

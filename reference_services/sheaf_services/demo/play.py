@@ -21,6 +21,7 @@ from sheaf_services.demo.cast import (
     MATCHER,
     SUPPLIER,
 )
+from sheaf_services.demo.scenario import delivery_day_ms
 from sheaf_services.demo.story import WITHDRAWN, doctor
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Play:
         self._fleet = fleet
         self._scenario = scenario
         self._progress = progress
-        self._day_ms = 0
+        self._day_ms = delivery_day_ms()
         self.false_award: str | None = None
 
     def run(self) -> None:
@@ -135,7 +136,6 @@ class Play:
             self._fleet.post(CARRIER.key, f"{_MATCHING}/publish_capacity", scenario.fleet)
             self._await("Orders ask for transport", [p.key for p in BUYERS], self._has_requested)
         elif scenario.pdptw is not None:
-            self._day_ms = 1_767_225_600_000  # 2026-01-01; only differences between times matter
             self._import_transport(CARRIER.key, {"as": "carrier"})
             self._each("Transport requests are published", range(len(BUYERS)), self._import_part)
         else:

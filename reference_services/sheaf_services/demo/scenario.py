@@ -45,6 +45,8 @@ class Scenario:
     """A file of real requests, instead of that."""
     lines: int = 0
     excluded: int = 0
+    starts: int = 4
+    """Searches for trips: one finds the few drops of the story, real requests need more."""
     has_plot: bool = False
     """Whether the story's three incidents happen: a failed pool, a withdrawal, a false award."""
     notes: tuple[str, ...] = field(default=())
@@ -52,9 +54,7 @@ class Scenario:
 
 def built_in() -> Scenario:
     """Return the story: feed and fencing for six hill co-ops, delivered on a Tuesday."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    day = today + timedelta(days=7 + (_TUESDAY - today.weekday()) % 7)
-    day_ms = int(day.timestamp()) * 1000
+    day_ms = delivery_day_ms()
     window = {"from_ms": day_ms + 6 * 3_600_000, "to_ms": day_ms + 18 * 3_600_000}
     purchases = {player.key: sheet(player.key) for player in BUYERS}
     return Scenario(
@@ -68,8 +68,16 @@ def built_in() -> Scenario:
         },
         fleet=_fleet(window),
         lines=sum(len(content.splitlines()) - 1 for content in purchases.values()),
+        starts=1,
         has_plot=True,
     )
+
+
+def delivery_day_ms() -> int:
+    """Return the beginning of the Tuesday on which lorries go: in a week at the earliest."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = today + timedelta(days=7 + (_TUESDAY - today.weekday()) % 7)
+    return int(day.timestamp()) * 1000
 
 
 def from_files(purchases: Path | None, shipments: Path | None, salt: str) -> Scenario:

@@ -7,7 +7,7 @@ out in silence. Nothing here depends on the order in which entries arrived (spec
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -17,7 +17,6 @@ from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId, digest
 from sheaf_protocol.limits import MAX_ITEMS
 from sheaf_protocol.records import (
-    Award,
     Demand,
     LogCut,
     Offer,
@@ -34,6 +33,8 @@ from sheaf_services.pooled_purchasing.landed import MAX_LINE_AMOUNT, carriage_to
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from sheaf_protocol.log import Head
+
 R_co = TypeVar("R_co", covariant=True)
 L = TypeVar("L", Demand, Offer)
 
@@ -42,6 +43,14 @@ Log: TypeAlias = tuple[CoopId, WriterId]
 
 MAX_OFFERS: Final = 256
 """Offers that a close may list."""
+
+MAX_CUT: Final = 256
+"""Logs that an owner here names in a close: its own, and those with lines for the item."""
+
+_CLOSE_BYTES: Final = 65_000
+_CUT_BYTES: Final = 130
+_ID_BYTES: Final = 34
+"""A payload's bytes, and what one line of a cut and one listed id take of them at most."""
 
 MAX_BOUNDS: Final = 768
 """Tiers of all offers together: each has 80 bytes in the certificate, and an award with more
@@ -115,8 +124,9 @@ class Book:
     ) -> Counted:
         """Return what counts for a pool that closes at these cuts.
 
-        `taken` are the demands that earlier pools of the owner have had (see `taken_before`).
-        Beyond what one close can list, the lowest ids count and the others wait for another pool.
+        `taken` are the demands that earlier pools of the owner hold (see `binding.py`). Beyond what
+        one close can list, co-ops take turns, each with its lowest ids: a member that floods an
+        item crowds out nobody. The others wait for another pool (POOL-7).
         """
         upto = {(line.cid, line.wid): line.seq for line in cut}
         key = pool.item.key
@@ -125,8 +135,15 @@ class Book:
             for seen in self._demands.standing(key, upto)
             if seen.id not in taken and matches_demand(pool, seen.record)
         ]
-        offers = [s for s in self._offers.standing(key, upto) if matches_offer(pool, s.record)]
-        return Counted(demands=tuple(demands[:MAX_ITEMS]), offers=tuple(_listable(offers)))
+        matching = [s for s in self._offers.standing(key, upto) if matches_offer(pool, s.record)]
+        offers = _listable(matching)
+        logs = self._demands.logs_within(key, upto) | self._offers.logs_within(key, upto)
+        listed = _in_turns(demands)[: _room(len(logs), len(offers))]
+        return Counted(demands=tuple(sorted(listed, key=_by_id)), offers=tuple(offers))
+
+    def logs_for(self, key: tuple[str, str, int]) -> set[Log]:
+        """Return the logs that hold any line for an item: those that a cut has to name."""
+        return self._demands.logs_for(key) | self._offers.logs_for(key)
 
     def inputs(
         self,
@@ -164,6 +181,15 @@ class _Lines(Generic[L]):
         # the other's name and so never found.
         known = self._withdrawn.get((target, log), seq)
         self._withdrawn[target, log] = min(known, seq)
+
+    def logs_for(self, key: tuple[str, str, int]) -> set[Log]:
+        """Return the logs with a line that was for an item at any time."""
+        return {log for log, _ in self._refs_of.get(key, ())}
+
+    def logs_within(self, key: tuple[str, str, int], upto: Mapping[Log, int]) -> set[Log]:
+        """Return the logs with such a line at or below the cuts."""
+        lines = self._refs_of.get(key, ())
+        return {line[0] for line in lines if min(self._by_ref[line]) <= upto.get(line[0], 0)}
 
     def standing(self, key: tuple[str, str, int], upto: Mapping[Log, int]) -> list[Seen[L]]:
         """Return the lines for an item that stand at the cuts, by entry id."""
@@ -215,32 +241,55 @@ def inputs_hash(pool: EntryId, demands: Iterable[EntryId], offers: Iterable[Entr
     return digest("award-inputs", encode(listed))
 
 
-def taken_before(
-    close: Seen[PoolClose],
-    closes: Iterable[Seen[PoolClose]],
-    awards: Iterable[Seen[Award]],
-) -> frozenset[EntryId]:
-    """Return the demands that the same owner's pools awarded before this close have counted.
+def make_cut(
+    heads: Sequence[tuple[CoopId, WriterId, Head]], logs: set[Log], own: Log
+) -> list[LogCut]:
+    """Return the cut of a close: how far our own log and the logs with lines were read.
 
-    "Before" is the place in the owner's own log, so every node finds the same set.
+    A log without a line for the item has nothing that could count, and naming it would let a member
+    with a thousand writers make every close too large. Beyond `MAX_CUT` co-ops take turns.
     """
-    awarded = {a.record.close for a in awards if a.log == close.log and a.seq < close.seq}
-    return frozenset(
-        demand
-        for earlier in closes
-        if earlier.log == close.log and earlier.id in awarded
-        for demand in earlier.record.demands
-    )
+    named = [head for head in heads if head[:2] in logs and head[:2] != own]
+    turns: Counter[CoopId] = Counter()
+    ranked = []
+    for cid, wid, head in named:
+        ranked.append((turns[cid], cid, wid, head))
+        turns[cid] += 1
+    chosen = [head for head in heads if head[:2] == own]
+    chosen += [(cid, wid, head) for _, cid, wid, head in sorted(ranked)[: MAX_CUT - 1]]
+    return [
+        LogCut(cid=cid, head=Digest(head.id), seq=head.seq, wid=wid)
+        for cid, wid, head in sorted(chosen)
+    ]
+
+
+def _room(logs: int, offers: int) -> int:
+    """Return how many demands a close can list beside its cut and its offers.
+
+    Only logs with lines are reckoned: an owner that pads its cut keeps nobody out.
+    """
+    left = _CLOSE_BYTES - _CUT_BYTES * min(logs + 1, MAX_CUT) - _ID_BYTES * offers
+    return min(MAX_ITEMS, left // _ID_BYTES)
+
+
+def _in_turns(lines: Sequence[Seen[L]]) -> list[Seen[L]]:
+    """Return lines, given by id, as co-ops take turns: the first of each, then the second."""
+    turns: Counter[CoopId] = Counter()
+    ranked = []
+    for line in lines:
+        ranked.append((turns[line.cid], line.id, line))
+        turns[line.cid] += 1
+    return [line for _, _, line in sorted(ranked, key=lambda ranked_line: ranked_line[:2])]
 
 
 def _listable(offers: Sequence[Seen[Offer]]) -> list[Seen[Offer]]:
-    """Return the offers, lowest ids first, whose tiers fit into one certificate."""
+    """Return the offers, suppliers in turns, whose tiers fit into one certificate; by id."""
     kept, bounds = [], 0
-    for offer in offers[:MAX_OFFERS]:
+    for offer in _in_turns(offers)[:MAX_OFFERS]:
         if bounds + len(offer.record.tiers) <= MAX_BOUNDS:
             kept.append(offer)
             bounds += len(offer.record.tiers)
-    return kept
+    return sorted(kept, key=_by_id)
 
 
 def _meet(wanted: Window | UnsetType, given: Window | UnsetType) -> bool:

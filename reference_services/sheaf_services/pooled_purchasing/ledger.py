@@ -1,11 +1,16 @@
-"""What a node has learned of pools: their closes and decisions, orders and verdicts."""
+"""What a node has learned of pools: their closes and decisions, orders and its own verdicts.
+
+Between logs there is no order, so each fact is kept under the entry it is about and put together
+when asked for. What others can make a node keep or compute is bounded for each writer.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import (
     OK,
     Award,
@@ -20,16 +25,24 @@ from sheaf_protocol.records import (
     Verdict,
     Withdrawal,
 )
+from sheaf_services.pooled_purchasing.binding import Bindings
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft, Lapse, evaluate
-from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen, taken_before
+from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sheaf_node.plugins import SeenRecord
     from sheaf_protocol.digest import CoopId, EntryId, WriterId
+    from sheaf_protocol.log import Head
+    from sheaf_protocol.records import Allocation
+    from sheaf_services.pooled_purchasing.inputs import Log
 
 Decision: TypeAlias = Award | PoolLapse
+
+MOST_DECISIONS: Final = 8
+"""Decisions of one writer on one pool that are judged; an honest owner needs one. Every node signs
+a verdict on each, so without a limit one entry of an attacker would cost one of everybody."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -38,26 +51,36 @@ class Pool:
 
     opening: Seen[PoolOpen]
     close: Seen[PoolClose] | None = None
+    bound: frozenset[EntryId] = frozenset()
+    """The demands that the owner's earlier pools held when this one closed."""
     decisions: list[Seen[Decision]] = field(default_factory=list)
+
+    def by_owner(self) -> Iterator[Seen[Decision]]:
+        """Yield the owner's decisions in the order of its log."""
+        opening = self.opening
+        return (seen for seen in self.decisions if seen.log == opening.log)
 
 
 class Ledger:
-    """Facts by entry id; only a pool's owner moves the pool."""
+    """Facts by entry id, as one writer's node sees them; only a pool's owner moves the pool."""
 
-    def __init__(self) -> None:
+    def __init__(self, wid: WriterId) -> None:
         self.book = Book()
         self.pools: dict[EntryId, Pool] = {}
         self.orders: dict[EntryId, Seen[Order]] = {}
-        self.responses: dict[EntryId, OrderResponse] = {}
-        self._lines: defaultdict[WriterId, dict[str, Seen[Demand]]] = defaultdict(dict)
+        self._wid = wid
+        self._responses: defaultdict[EntryId, dict[CoopId, OrderResponse]] = defaultdict(dict)
+        self._lines: dict[str, Seen[Demand]] = {}
         self._prices: defaultdict[WriterId, dict[str, Seen[Offer]]] = defaultdict(dict)
-        self._withdrawn: set[EntryId] = set()
-        self._results: dict[EntryId, AwardDraft | Lapse] = {}
-        self._verdicts: dict[tuple[EntryId, WriterId], str] = {}
-        self._closes: list[Seen[PoolClose]] = []
-        self._awards: list[Seen[Award]] = []
+        self._withdrawn: set[tuple[EntryId, WriterId]] = set()
+        self._heads: Mapping[Log, int] = {}
+        self._inputs: dict[EntryId, Inputs] = {}
+        self._results: dict[EntryId, AwardDraft | Lapse | None] = {}
+        self._verdicts: dict[EntryId, str] = {}
+        self._bindings: defaultdict[Log, Bindings] = defaultdict(Bindings)
         # The owner's own records follow its opening; another's decision may be read before it.
         self._early: defaultdict[EntryId, list[Seen[Decision]]] = defaultdict(list)
+        self._early_by: Counter[WriterId] = Counter()
 
     def fold(self, record: SeenRecord) -> None:
         """Learn one record."""
@@ -67,119 +90,168 @@ class Ledger:
         match record.record:
             case PoolOpen(owner=owner):
                 if owner == record.wid:
-                    self.pools[record.id] = Pool(opening=seen, decisions=self._early[record.id])
+                    self.pools[record.id] = Pool(opening=seen)
+                    for decision in self._early.pop(record.id, ()):
+                        self._decide(self.pools[record.id], decision)
             case PoolClose(pool=pool_id):
                 self._close(pool_id, seen)
             case Award(pool=pool_id) | PoolLapse(pool=pool_id):
-                self._decide(pool_id, seen)
+                self._note_decision(pool_id, seen)
             case Verdict(subject=subject, code=code):
-                self._verdicts.setdefault((subject, record.wid), code)
+                # Others' verdicts are for people to read in the log; no rule here rests on them.
+                if record.wid == self._wid:
+                    self._verdicts.setdefault(subject, code)
             case Order():
                 self.orders[record.id] = seen
             case OrderResponse(order=order_id) as response:
-                order = self.orders.get(order_id)
-                if order is not None and order.record.supplier == record.cid:
-                    self.responses.setdefault(order_id, response)
+                self._responses[order_id].setdefault(record.cid, response)
             case _:
                 self._note_line(seen)
                 self.book.add(seen)
 
-    def lines_of(self, wid: WriterId) -> Mapping[str, Seen[Demand]]:
-        """Return a writer's newest demand under each reference."""
-        return self._lines[wid]
+    def note_heads(self, heads: Iterable[tuple[CoopId, WriterId, Head]]) -> None:
+        """Learn how far each log was folded."""
+        self._heads = {(cid, wid): head.seq for cid, wid, head in heads}
 
-    def prices_of(self, wid: WriterId) -> Mapping[str, Seen[Offer]]:
-        """Return a writer's newest offer under each reference."""
-        return self._prices[wid]
+    # --- lines ------------------------------------------------------------------------------
 
-    def offers(self) -> list[Offer]:
+    def own_lines(self) -> Mapping[str, Seen[Demand]]:
+        """Return this writer's newest demand under each reference."""
+        return self._lines
+
+    def own_prices(self) -> Mapping[str, Seen[Offer]]:
+        """Return this writer's newest offer under each reference."""
+        return self._prices[self._wid]
+
+    def offers(self) -> list[Seen[Offer]]:
         """Return every offer that stands."""
         return [
-            seen.record
+            seen
             for prices in self._prices.values()
             for seen in prices.values()
-            if seen.id not in self._withdrawn
+            if not self.is_withdrawn(seen)
         ]
 
-    def is_withdrawn(self, line: EntryId) -> bool:
+    def is_withdrawn(self, line: Seen[Any]) -> bool:
         """Return whether a line or offer was taken back by its own writer."""
-        return line in self._withdrawn
+        return (line.id, line.wid) in self._withdrawn
 
-    def result(self, inputs: Inputs) -> AwardDraft | Lapse:
-        """Return what the pool's rule makes of its inputs, computed once for each close.
+    # --- pools ------------------------------------------------------------------------------
 
-        Only to be asked once the close's cut is covered: from then on the inputs cannot change.
+    def bound(self, opening: Seen[PoolOpen]) -> frozenset[EntryId]:
+        """Return the demands that the pools of a pool's owner hold by now."""
+        return self._bindings[opening.log].bound(opening.record.item.key)
+
+    def inputs(self, pool: Pool) -> Inputs | None:
+        """Return what the pool is decided on, or None while it is open or we lack part of it.
+
+        From the moment that the close's cut is covered, the inputs cannot change.
         """
-        known = self._results.get(inputs.close.id)
-        if known is None:
-            known = self._results[inputs.close.id] = evaluate(inputs)
-        return known
-
-    def verdict(self, subject: EntryId, wid: WriterId) -> str | None:
-        """Return what a writer found of a decision, or None so far."""
-        return self._verdicts.get((subject, wid))
-
-    def decided(self, pool: Pool, wid: WriterId) -> Seen[Decision] | None:
-        """Return the first decision of a pool that a writer found right, or None."""
-        for decision in pool.decisions:
-            if self.verdict(decision.id, wid) == OK:
-                return decision
-        return None
-
-    def inputs(self, pool: Pool, wid: WriterId) -> Inputs | None:
-        """Return what the pool's decisions are judged by, or None while it is open."""
-        if pool.close is None:
+        known = self._inputs.get(pool.opening.id)
+        if known is not None or pool.close is None:
+            return known
+        cut = pool.close.record.cut
+        if any(self._heads.get((line.cid, line.wid), 0) < line.seq for line in cut):
             return None
-        taken = taken_before(pool.close, self._closes, self._awards)
-        decided = self.decided(pool, wid)
-        return self.book.inputs(
-            pool.opening, pool.close, taken, None if decided is None else decided.id
-        )
+        found = self.book.inputs(pool.opening, pool.close, pool.bound)
+        self._inputs[pool.opening.id] = found
+        return found
 
-    def taken(self, owner: WriterId) -> frozenset[EntryId]:
-        """Return the demands that an owner's awards so far have had."""
-        awarded = {award.record.close for award in self._awards if award.wid == owner}
-        return frozenset(
-            demand
-            for close in self._closes
-            if close.wid == owner and close.id in awarded
-            for demand in close.record.demands
-        )
+    def result(self, inputs: Inputs) -> AwardDraft | Lapse | None:
+        """Return what the pool's rule makes of its inputs, or None for a rule not known here."""
+        if inputs.close.id not in self._results:
+            try:
+                self._results[inputs.close.id] = evaluate(inputs)
+            except Refusal:
+                self._results[inputs.close.id] = None
+        return self._results[inputs.close.id]
+
+    def unjudged(self, pool: Pool) -> Seen[Decision] | None:
+        """Return the next decision that we owe a verdict, the owner's first and in its order."""
+        owner = pool.opening.wid
+        waiting = (seen for seen in pool.decisions if seen.id not in self._verdicts)
+        return min(waiting, key=lambda seen: (seen.wid != owner, seen.seq), default=None)
+
+    def judged_by(self, inputs: Inputs, pool: Pool, decision: Seen[Decision]) -> Inputs:
+        """Return the inputs with the decision that had ended the pool before this one, if any.
+
+        A pool ends with the first decision found right. A lapse ends it right or wrong, for it
+        sets demands free for other pools (POOL-6), which a later award would take twice.
+        """
+        for earlier in pool.by_owner():
+            if earlier.seq >= decision.seq:
+                break
+            if isinstance(earlier.record, PoolLapse) or self.verdict(earlier.id) == OK:
+                return replace(inputs, decided=earlier.id)
+        return inputs
+
+    def verdict(self, subject: EntryId) -> str | None:
+        """Return what this writer found of a decision, or None so far."""
+        return self._verdicts.get(subject)
+
+    def decided(self, pool: Pool) -> Seen[Decision] | None:
+        """Return the decision of a pool that this writer found right, or None."""
+        return next((seen for seen in pool.by_owner() if self.verdict(seen.id) == OK), None)
+
+    def leaves(self, pool: Pool) -> Sequence[Allocation]:
+        """Return who got what by the award found right; nothing where the pool has none.
+
+        Leaves are our own, and only taken where the award commits to the same: a log that proved
+        to be forked since may have changed what we count.
+        """
+        decided, inputs = self.decided(pool), self.inputs(pool)
+        result = None if decided is None or inputs is None else self.result(inputs)
+        if decided is None or not isinstance(result, AwardDraft):
+            return ()
+        record = decided.record
+        is_same = isinstance(record, Award) and record.root == result.award.root
+        return result.allocations if is_same else ()
+
+    def awarded(self) -> Iterator[tuple[Pool, Seen[Award], Inputs]]:
+        """Yield each pool with the award found right and what it was decided on."""
+        for pool in self.pools.values():
+            decided, inputs = self.decided(pool), self.inputs(pool)
+            if decided is not None and inputs is not None and isinstance(decided.record, Award):
+                yield pool, cast("Seen[Award]", decided), inputs
+
+    def response(self, order: Seen[Order]) -> OrderResponse | None:
+        """Return the answer of an order's supplier; nobody else's counts."""
+        return self._responses.get(order.id, {}).get(order.record.supplier)
+
+    # --- folding ----------------------------------------------------------------------------
 
     def _note_line(self, seen: Seen[Any]) -> None:
         match seen.record:
             case Demand(ref=ref):
-                self._lines[seen.wid][ref] = seen
+                if seen.wid == self._wid:
+                    self._lines[ref] = seen
             case Offer(ref=ref):
                 self._prices[seen.wid][ref] = seen
             case Withdrawal(demand=line) | OfferWithdrawal(offer=line):
-                own = (*self._lines[seen.wid].values(), *self._prices[seen.wid].values())
-                self._withdrawn.update(known.id for known in own if known.id == line)
+                self._withdrawn.add((line, seen.wid))
             case _:
                 return
 
     def _close(self, pool_id: EntryId, seen: Seen[PoolClose]) -> None:
         """The first close counts; a second one by the owner, like any by another, does not."""
         pool = self.pools.get(pool_id)
-        if pool is not None and pool.opening.wid == seen.wid and pool.close is None:
-            pool.close = seen
-            self._closes.append(seen)
-
-    def _decide(self, pool_id: EntryId, seen: Seen[Decision]) -> None:
-        pool = self.pools.get(pool_id)
-        if pool is None:
-            self._early[pool_id].append(seen)
+        if pool is None or pool.opening.log != seen.log or pool.close is not None:
             return
-        pool.decisions.append(seen)
-        if isinstance(seen.record, Award) and seen.wid == pool.opening.wid:
-            self._awards.append(cast("Seen[Award]", seen))
+        pool.close, pool.bound = seen, self.bound(pool.opening)
+        key = pool.opening.record.item.key
+        self._bindings[seen.log].bind(key, pool_id, seen.record.demands)
 
+    def _note_decision(self, pool_id: EntryId, seen: Seen[Decision]) -> None:
+        pool = self.pools.get(pool_id)
+        if pool is not None:
+            self._decide(pool, seen)
+        elif self._early_by[seen.wid] < MOST_DECISIONS:
+            self._early_by[seen.wid] += 1
+            self._early[pool_id].append(seen)
 
-def is_covered(close: PoolClose, heads: Mapping[tuple[CoopId, WriterId], int]) -> bool:
-    """Return whether a node has read every log up to the line that the close names."""
-    return all(heads.get((line.cid, line.wid), 0) >= line.seq for line in close.cut)
-
-
-def awards_of(decisions: Iterable[Seen[Decision]]) -> list[Seen[Award]]:
-    """Return the awards among decisions."""
-    return [cast("Seen[Award]", d) for d in decisions if isinstance(d.record, Award)]
+    def _decide(self, pool: Pool, seen: Seen[Decision]) -> None:
+        is_owner = seen.log == pool.opening.log
+        if is_owner and isinstance(seen.record, PoolLapse) and not any(pool.by_owner()):
+            self._bindings[seen.log].release(pool.opening.record.item.key, pool.opening.id)
+        if sum(known.wid == seen.wid for known in pool.decisions) < MOST_DECISIONS:
+            pool.decisions.append(seen)

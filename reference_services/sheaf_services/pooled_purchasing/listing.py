@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sheaf_protocol.digest import EntryId
-    from sheaf_protocol.records import PoolClose, PoolLapse
+    from sheaf_protocol.records import PoolLapse
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
 
 
@@ -72,7 +72,7 @@ def verify_close(inputs: Inputs) -> None:
     if close.record.pool != pool.id:
         detail = f"expected pool {short(pool.id)}, got {short(close.record.pool)}"
         raise Refusal("close.pool", detail)
-    _check_cut(inputs, close)
+    require_cut(inputs)
     require_listing(CLOSE, inputs)
 
 
@@ -86,12 +86,13 @@ def verify_lapse(inputs: Inputs, lapse: Seen[PoolLapse]) -> None:
     if record.close != inputs.close.id or inputs.close.record.pool != pool.id:
         detail = f"expected the close {short(inputs.close.id)}, got {short(record.close)}"
         raise Refusal("lapse.close", detail)
-    if inputs.decided not in {None, lapse.id}:
-        raise Refusal("lapse.second", "expected a pool not decided yet, got a second decision")
+    require_cut(inputs)
     if record.reason not in {reason.value for reason in Lapse}:
         raise Refusal("lapse.reason_unknown", f"expected a known reason, got {record.reason}")
     require_listing(LAPSE, inputs)
     _check_reason(inputs, record)
+    if inputs.decided not in {None, lapse.id}:
+        raise Refusal("lapse.second", "expected a pool not decided yet, got a second decision")
 
 
 def _check_reason(inputs: Inputs, record: PoolLapse) -> None:
@@ -104,8 +105,9 @@ def _check_reason(inputs: Inputs, record: PoolLapse) -> None:
         raise Refusal("lapse.reason", detail)
 
 
-def _check_cut(inputs: Inputs, close: Seen[PoolClose]) -> None:
-    """One cut for each log, and where it stands on an entry that we hold, the same entry."""
+def require_cut(inputs: Inputs) -> None:
+    """Return if the cut names each log once, and the entries that we hold; else raise `close.*`."""
+    close = inputs.close
     logs = {(cut.cid, cut.wid) for cut in close.record.cut}
     if len(logs) < len(close.record.cut):
         raise Refusal("close.cut_twice", "expected one cut for each log, got two for one")

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 MAX_QUANTITY: Final = 10**12
 """Units at the item's scale: the ceiling of a quantity on the wire."""
 
-MAX_SCALE: Final = 6
-"""Decimals of a quantity on the wire."""
+MEASURED_SCALE: Final = 3
+"""Decimals of every measured quantity: grams of a kilogram, millilitres of a litre. One for all,
+for an item at another scale is another item, and pools would not find its lines."""
 
 MAX_PRICE_EXTRA: Final = 3
-"""Decimals of a price below the minor unit: 0.1234 pounds is 12.34 pence. With six decimals of a
-quantity the base stays within 10^9."""
+"""Decimals of a price below the minor unit: 0.1234 pounds is 12.34 pence. With three decimals of a
+quantity the base stays within 10^6."""
 
 _NUMBER: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _COMMA: Final = re.compile(r"[-+]?[0-9][0-9.' ]*,[0-9][0-9,.]*")
@@ -54,6 +55,11 @@ class Unit:
 
     code: str
     is_whole: bool
+
+    @property
+    def scale(self) -> int:
+        """Decimals of a quantity: the unit's alone, so that every list means the same item."""
+        return 0 if self.is_whole else MEASURED_SCALE
 
 
 _WHOLE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -114,23 +120,16 @@ def read_number(row: Row, column: str, code: str) -> Number:
     return Number(int(matched[1] + decimals), len(decimals))
 
 
-def read_quantity(row: Row, column: str, unit: Unit) -> Number:
-    """Return a quantity with at most six decimals, and none of a unit that is counted."""
+def read_quantity(row: Row, column: str, unit: Unit) -> int:
+    """Return a quantity at its unit's scale, with no more decimals than that."""
     number = read_number(row, column, "import.quantity")
     if unit.is_whole and number.places:
         raise row.refusal("import.quantity", column, f"a whole number of {unit.code}")
-    if number.places > MAX_SCALE:
-        raise row.refusal("import.quantity", column, f"at most {MAX_SCALE} decimals")
-    return number
-
-
-def quantity_at(row: Row, column: str, number: Number, scale: int) -> int:
-    """Return a quantity in units of its item's scale."""
-    if number.places > scale:
-        raise row.refusal("import.quantity", column, f"at most {scale} decimals for this item")
-    if number.at(scale) > MAX_QUANTITY:
+    if number.places > unit.scale:
+        raise row.refusal("import.quantity", column, f"at most {unit.scale} decimals")
+    if number.at(unit.scale) > MAX_QUANTITY:
         raise row.refusal("import.quantity", column, f"at most {MAX_QUANTITY} units")
-    return number.at(scale)
+    return number.at(unit.scale)
 
 
 def read_unit(row: Row, column: str = "unit") -> Unit:

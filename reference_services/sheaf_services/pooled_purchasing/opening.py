@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from sheaf_protocol.errors import Refusal
+from sheaf_protocol.codec import decode, encode
+from sheaf_protocol.errors import ProtocolError, Refusal
+from sheaf_protocol.limits import MAX_INT
 from sheaf_protocol.records import PoolOpen, Price, Window
 from sheaf_services.pooled_purchasing.evaluate import SINGLE_OFFER
+from sheaf_services.pooled_purchasing.landed import carriage_to
 from sheaf_services.pooled_purchasing.ration import PROPORTIONAL
 
 if TYPE_CHECKING:
@@ -29,54 +33,75 @@ DEFAULTS: Final[Mapping[str, str]] = {
 }
 """Options of `open_pools`: a week to join, no fee, three co-ops at least, one zone."""
 
+_LONGEST_S: Final = 10 * 366 * 86_400
+"""Ten years to join are no plan but a slip of the keyboard."""
+
+Market: TypeAlias = tuple[tuple[str, str, int], str]
+"""An item and a currency: what one pool is about, in one zone."""
+
 
 def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]) -> list[PoolOpen]:
-    """Return a pool for each item on offer that this writer has no open pool for.
+    """Return a pool for each item on offer that this writer has none open for in the zone.
 
     The reference price is the lowest first-tier price on offer. Raises Refusal `pool.option`.
     """
+    given = _options(options)
+    closes_at_ms = context.now_ms() + 1000 * _number(given, "closes_in_s", _LONGEST_S)
+    running = {
+        (pool.opening.record.item.key, pool.opening.record.reference.currency)
+        for pool in ledger.pools.values()
+        if pool.opening.wid == context.wid
+        and pool.close is None
+        and pool.opening.record.zone == given["zone"]
+    }
+    return [
+        _opening(offer, context, given, closes_at_ms)
+        for market, offer in _cheapest_lists(ledger, given["zone"], closes_at_ms).items()
+        if market not in running
+    ]
+
+
+def _options(options: Mapping[str, str]) -> Mapping[str, str]:
     unknown = sorted(set(options) - set(DEFAULTS))
     if unknown:
         raise Refusal("pool.option", f"expected options of {sorted(DEFAULTS)}, got {unknown[0]!r}")
     given = {**DEFAULTS, **options}
-    now_ms = context.now_ms()
-    running = {
-        pool.opening.record.item.key
-        for pool in ledger.pools.values()
-        if pool.opening.wid == context.wid and pool.opening.record.closes_at_ms > now_ms
-    }
-    return [
-        _opening(offer, context, given, now_ms)
-        for key, offer in _cheapest_lists(ledger).items()
-        if key not in running
-    ]
+    if given["may_close_early"] not in {"0", "1"}:
+        got = given["may_close_early"]
+        raise Refusal("pool.option", f"expected may_close_early as 0 or 1, got {got!r}")
+    return given
 
 
-def _cheapest_lists(ledger: Ledger) -> dict[tuple[str, str, int], Offer]:
-    """Return for each item the offer with the lowest list price, in the order of item codes."""
-    best: dict[tuple[str, str, int], Offer] = {}
-    for offer in ledger.offers():
-        known = best.get(offer.item.key)
+def _cheapest_lists(ledger: Ledger, zone: str, closes_at_ms: int) -> dict[Market, Offer]:
+    """Return for each market the offer with the lowest list price, in the order of item codes.
+
+    Only offers that a pool closing then would count: an expired one would open a pool to lapse.
+    """
+    best: dict[Market, Offer] = {}
+    for seen in ledger.offers():
+        offer = seen.record
+        if offer.valid_until_ms < closes_at_ms or carriage_to(offer, zone) is None:
+            continue
+        market = (offer.item.key, offer.currency)
+        known = best.get(market)
         if known is None or _list_price(offer) < _list_price(known):
-            best[offer.item.key] = offer
+            best[market] = offer
     return dict(sorted(best.items()))
 
 
-def _list_price(offer: Offer) -> tuple[int, str]:
-    """Return what orders offers: the price of the same quantity of both, then the reference."""
-    return offer.tiers[0].amount * 10**9 // offer.base, offer.ref
+def _list_price(offer: Offer) -> tuple[Fraction, str]:
+    """Return what orders offers: the exact price of one unit, then the reference."""
+    return Fraction(offer.tiers[0].amount, offer.base), offer.ref
 
 
 def _opening(
-    offer: Offer, context: ServiceContext, options: Mapping[str, str], now_ms: int
+    offer: Offer, context: ServiceContext, options: Mapping[str, str], closes_at_ms: int
 ) -> PoolOpen:
-    has_window = bool(options["from_ms"])
-    window = Window(from_ms=_number(options, "from_ms"), to_ms=_number(options, "to_ms"))
-    return PoolOpen(
-        closes_at_ms=now_ms + 1000 * _number(options, "closes_in_s"),
-        fee_bps=_number(options, "fee_bps"),
+    opening = PoolOpen(
+        closes_at_ms=closes_at_ms,
+        fee_bps=_number(options, "fee_bps", 10_000),
         item=offer.item,
-        k_min=_number(options, "k_min"),
+        k_min=_number(options, "k_min", 1_000),
         may_close_early=options["may_close_early"] == "1",
         mode="open",
         objective=SINGLE_OFFER,
@@ -84,13 +109,26 @@ def _opening(
         ration=PROPORTIONAL,
         reference=Price(amount=offer.tiers[0].amount, base=offer.base, currency=offer.currency),
         title=offer.item.name,
-        window=window if has_window else UNSET,
+        window=_window(options),
         zone=options["zone"],
     )
+    try:
+        return decode(encode(opening), PoolOpen)
+    except ProtocolError as exc:
+        raise Refusal("pool.option", f"expected options that a pool can have: {exc}") from exc
 
 
-def _number(options: Mapping[str, str], name: str) -> int:
-    text = options[name] or "0"
-    if not text.isdecimal() or int(text) > 2**52:
-        raise Refusal("pool.option", f"expected {name} as a whole number, got {text!r}")
+def _window(options: Mapping[str, str]) -> Window | UnsetType:
+    if not options["from_ms"] and not options["to_ms"]:
+        return UNSET
+    from_ms, to_ms = (_number(options, name, MAX_INT) for name in ("from_ms", "to_ms"))
+    if from_ms > to_ms:
+        raise Refusal("pool.option", f"expected from_ms up to to_ms, got {from_ms} and {to_ms}")
+    return Window(from_ms=from_ms, to_ms=to_ms)
+
+
+def _number(options: Mapping[str, str], name: str, most: int) -> int:
+    text = options[name]
+    if not text.isdecimal() or int(text) > most:
+        raise Refusal("pool.option", f"expected {name} from 0 to {most}, got {text!r}")
     return int(text)

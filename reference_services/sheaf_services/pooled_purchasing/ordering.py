@@ -1,128 +1,149 @@
 """From an award to orders, and from orders to the supplier's answers.
 
 Firm lines are bound by their award, so nothing is retyped: each co-op's node orders what its own
-check of the award allocates to it, and the supplier's node compares with its own check.
+check of the award allocates to it, and the supplier's node compares with its own check. A line is
+ordered once and sold once, whatever else is awarded or asked for.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, UnsetType
 
-from sheaf_protocol.records import Award, DropLine, Order, OrderResponse, Place
-from sheaf_services.pooled_purchasing.evaluate import AwardDraft
+from sheaf_protocol.limits import MAX_INT
+from sheaf_protocol.records import DropLine, Order, OrderResponse, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from sheaf_node.plugins import ServiceContext
     from sheaf_protocol.digest import CoopId, EntryId, WriterId
     from sheaf_protocol.records import Allocation, Offer
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Ledger, Pool
 
+MAX_LINES: Final = 500
+"""Lines of one order: 80 bytes each, so that it fits into a payload with its seal around it."""
+
+MISMATCH: Final = "order.mismatch"
+TWICE: Final = "order.twice"
+NO_AWARD: Final = "order.no_award"
+
 
 def orders_of(
     ledger: Ledger, wid: WriterId, drop: Place | UnsetType
-) -> Iterator[tuple[Order, Sequence[EntryId], CoopId]]:
-    """Yield the orders that this writer owes for awards it found right, with their supplier."""
-    placed = {seen.record.award for seen in ledger.orders.values() if seen.wid == wid}
-    for pool, award in _right_awards(ledger, wid):
-        inputs = ledger.inputs(pool, wid)
-        if award.id in placed or inputs is None:
-            continue
-        own = [a for a in _allocations(ledger, inputs) if _author(inputs, a.demand).wid == wid]
-        for offer_id in sorted({allocation.offer for allocation in own}):
-            offer = next(seen for seen in inputs.offers if seen.id == offer_id)
-            lines = [a for a in own if a.offer == offer_id]
-            order = _order(pool, award.id, offer, lines, drop)
-            yield order, [award.id], offer.cid
+) -> Iterator[tuple[Order, EntryId, CoopId]]:
+    """Yield the orders that this writer owes, with the award and supplier of each."""
+    ordered = {
+        line.demand
+        for seen in ledger.orders.values()
+        if seen.wid == wid
+        for line in seen.record.lines
+    }
+    for pool, award, inputs in ledger.awarded():
+        own = {seen.id for seen in inputs.demands if seen.wid == wid} - ordered
+        leaves = [leaf for leaf in ledger.leaves(pool) if leaf.demand in own]
+        # Another coordinator's award may have had the same line: the first one ordered stands.
+        ordered.update(leaf.demand for leaf in leaves)
+        for first in range(0, len(leaves), MAX_LINES):
+            lines = leaves[first : first + MAX_LINES]
+            offer = _offer_of(inputs, lines[0])
+            yield _order(pool, award.id, offer, lines, drop), award.id, offer.cid
 
 
 def answer_orders(
-    ledger: Ledger, context: ServiceContext, ship_from: Place | UnsetType
+    ledger: Ledger, cid: CoopId, ship_from: Place | UnsetType
 ) -> Iterator[tuple[OrderResponse, Seen[Order]]]:
     """Yield our answers, as a supplier, to orders on awards that we have checked."""
-    pending = [
-        seen
-        for order_id, seen in ledger.orders.items()
-        if seen.record.supplier == context.cid and order_id not in ledger.responses
-    ]
+    pending: defaultdict[EntryId, list[Seen[Order]]] = defaultdict(list)
+    sold: set[EntryId] = set()
+    for seen in ledger.orders.values():
+        answer = ledger.response(seen)
+        if seen.record.supplier == cid and answer is None:
+            pending[seen.record.award].append(seen)
+        elif seen.record.supplier == cid and answer is not None and answer.code == "AP":
+            sold.update(line.demand for line in seen.record.lines)
     if not pending:
         return
-    by_award: defaultdict[EntryId, list[Seen[Order]]] = defaultdict(list)
-    for seen in pending:
-        by_award[seen.record.award].append(seen)
-    for pool, award in _right_awards(ledger, context.wid):
-        inputs = ledger.inputs(pool, context.wid)
-        if award.id not in by_award or inputs is None:
-            continue
-        allocations = {a.demand: a for a in _allocations(ledger, inputs)}
-        for seen in by_award[award.id]:
-            yield _answer(inputs, allocations, seen, ship_from), seen
+    for pool, award, inputs in ledger.awarded():
+        if award.id in pending:
+            desk = _Desk(pool, inputs, {a.demand: a for a in ledger.leaves(pool)}, ship_from)
+            for seen in pending.pop(award.id):
+                yield desk.answer(seen, sold), seen
+    for award_id, orders in pending.items():
+        if ledger.verdict(award_id) is not None:
+            for seen in orders:
+                yield _refused(seen, NO_AWARD), seen
 
 
-def _right_awards(ledger: Ledger, wid: WriterId) -> Iterator[tuple[Pool, Seen[Award]]]:
-    for pool in ledger.pools.values():
-        decided = ledger.decided(pool, wid)
-        if decided is not None and isinstance(decided.record, Award):
-            yield pool, cast("Seen[Award]", decided)
-
-
-def _allocations(ledger: Ledger, inputs: Inputs) -> Sequence[Allocation]:
-    """Return the leaves of the award; our own check found its root to be theirs."""
-    result = ledger.result(inputs)
-    return result.allocations if isinstance(result, AwardDraft) else ()
-
-
-def _author(inputs: Inputs, demand: EntryId) -> Seen[object]:
-    return next(cast("Seen[object]", seen) for seen in inputs.demands if seen.id == demand)
+def _offer_of(inputs: Inputs, leaf: Allocation) -> Seen[Offer]:
+    return next(seen for seen in inputs.offers if seen.id == leaf.offer)
 
 
 def _order(
     pool: Pool,
     award: EntryId,
     offer: Seen[Offer],
-    lines: Sequence[Allocation],
+    leaves: Sequence[Allocation],
     drop: Place | UnsetType,
 ) -> Order:
     return Order(
         award=award,
         drop=drop,
         item=pool.opening.record.item,
-        lines=[DropLine(amount=a.amount, demand=a.demand, quantity=a.quantity) for a in lines],
+        lines=[DropLine(amount=a.amount, demand=a.demand, quantity=a.quantity) for a in leaves],
         offer=offer.id,
-        price=offer.record.price(lines[0].tier),
+        price=offer.record.price(leaves[0].tier),
         supplier=offer.cid,
         window=pool.opening.record.window,
     )
 
 
-def _answer(
-    inputs: Inputs,
-    allocations: dict[EntryId, Allocation],
-    seen: Seen[Order],
-    ship_from: Place | UnsetType,
-) -> OrderResponse:
-    """Accept an order that asks for exactly what its author was allocated from our offer."""
-    order = seen.record
-    mine = {a.demand for a in allocations.values() if _author(inputs, a.demand).cid == seen.cid}
-    is_right = all(
-        line.demand in mine
-        and (line.amount, line.quantity, order.offer)
-        == (
-            allocations[line.demand].amount,
-            allocations[line.demand].quantity,
-            allocations[line.demand].offer,
-        )
-        for line in order.lines
-    )
-    if not is_right:
-        return OrderResponse(code="RE", order=seen.id, reason="order.mismatch")
-    offer = next(o.record for o in inputs.offers if o.id == order.offer)
-    units = sum(line.quantity for line in order.lines)
-    grams = UNSET if offer.unit_weight_g is UNSET else units * offer.unit_weight_g
-    weight = UNSET if grams is UNSET else grams // 10**offer.item.scale
-    return OrderResponse(code="AP", order=seen.id, ship_from=ship_from, weight_g=weight)
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where orders on one award are answered."""
+
+    pool: Pool
+    inputs: Inputs
+    leaves: Mapping[EntryId, Allocation]
+    ship_from: Place | UnsetType
+
+    def answer(self, seen: Seen[Order], sold: set[EntryId]) -> OrderResponse:
+        """Accept an order of exactly what its author was allocated from an offer of ours, once."""
+        order = seen.record
+        asked = [line.demand for line in order.lines]
+        if not self._is_allocated(seen):
+            return _refused(seen, MISMATCH)
+        if len(set(asked)) < len(asked) or sold.intersection(asked):
+            return _refused(seen, TWICE)
+        sold.update(asked)
+        offer = _offer_of(self.inputs, self.leaves[asked[0]]).record
+        weight = _weight_g(offer, sum(line.quantity for line in order.lines))
+        return OrderResponse(code="AP", order=seen.id, ship_from=self.ship_from, weight_g=weight)
+
+    def _is_allocated(self, seen: Seen[Order]) -> bool:
+        """Return whether an order is what its author's own node would make of these lines.
+
+        That its supplier is us is settled, so the offer is ours where the two orders are equal.
+        """
+        order = seen.record
+        authors = {demand.id: demand.cid for demand in self.inputs.demands}
+        got = [self.leaves[n.demand] for n in order.lines if n.demand in self.leaves]
+        if len(got) < len(order.lines) or any(authors[a.demand] != seen.cid for a in got):
+            return False
+        offer = _offer_of(self.inputs, got[0])
+        return _order(self.pool, order.award, offer, got, order.drop) == order
+
+
+def _refused(seen: Seen[Order], reason: str) -> OrderResponse:
+    return OrderResponse(code="RE", order=seen.id, reason=reason)
+
+
+def _weight_g(offer: Offer, units: int) -> int | UnsetType:
+    """Return the weight of so many units, or UNSET where it is not known or beyond any vehicle."""
+    if offer.unit_weight_g is UNSET:
+        return UNSET
+    weight = int(units * offer.unit_weight_g // 10**offer.item.scale)
+    return weight if weight <= MAX_INT else UNSET

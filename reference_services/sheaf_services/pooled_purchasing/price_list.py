@@ -23,7 +23,6 @@ from sheaf_services.pooled_purchasing.measure import (
     Unit,
     extra_places,
     minor_amount,
-    quantity_at,
     read_code,
     read_currency,
     read_day_end_ms,
@@ -36,7 +35,7 @@ from sheaf_services.pooled_purchasing.measure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 LAYOUT: Final = Layout(
     required=("item", "unit", "min_quantity", "price", "currency", "valid_until"),
@@ -65,30 +64,26 @@ class _Break:
     ref: str
     code: str
     unit: Unit
-    start: Number
+    start: int
     price: Number
     currency: str
     valid_until_ms: int
     zone: str
     carriage: Number | None
-    limit: Number | None
+    limit: int | None
     lead_days: int | None
     weight_g: int | None
 
 
-def parse_price_list(
-    content: bytes, *, scales: Mapping[tuple[str, str], int] | None = None
-) -> list[Offer]:
+def parse_price_list(content: bytes) -> list[Offer]:
     """Return the offers of a price list, in the order of their first lines.
 
-    `scales` gives the decimals of items that the federation trades already, by (code, unit).
     Raises Refusal `import.*`.
     """
     groups: dict[str, list[_Break]] = {}
     for line in read_rows(content, LAYOUT, _read):
         groups.setdefault(line.ref, []).append(line)
-    known = scales or {}
-    return each(groups.values(), lambda lines: _offer(lines, known))
+    return each(groups.values(), _offer)
 
 
 def _read(row: Row) -> _Break:
@@ -138,11 +133,10 @@ def _whole(row: Row, column: str, most: int) -> int | None:
     return number.digits
 
 
-def _offer(lines: Sequence[_Break], scales: Mapping[tuple[str, str], int]) -> Offer:
+def _offer(lines: Sequence[_Break]) -> Offer:
     first = lines[0]
     _require_one_offer(lines)
-    places = max(n.places for line in lines for n in (line.start, line.limit) if n is not None)
-    scale = scales.get((first.code, first.unit.code), places)
+    scale = first.unit.scale
     extra = max(_extra(line) for line in lines)
     return Offer(
         base=10 ** (scale + extra),
@@ -150,10 +144,10 @@ def _offer(lines: Sequence[_Break], scales: Mapping[tuple[str, str], int]) -> Of
         currency=first.currency,
         item=Item(code=first.code, name=_name(lines), scale=scale, unit=first.unit.code),
         lead_days=_only(lines, "lead_days", [line.lead_days for line in lines]),
-        max_quantity=_limit(lines, scale),
+        max_quantity=_only(lines, "max_quantity", [line.limit for line in lines]),
         ref=first.ref,
         tier_basis="all_units",
-        tiers=_tiers(lines, scale, extra),
+        tiers=_tiers(lines, extra),
         unit_weight_g=_only(lines, "unit_weight_g", [line.weight_g for line in lines]),
         valid_until_ms=first.valid_until_ms,
     )
@@ -178,13 +172,12 @@ def _extra(line: _Break) -> int:
     return max(extra_places(rate, line.currency) for rate in rates)
 
 
-def _tiers(lines: Sequence[_Break], scale: int, extra: int) -> list[Tier]:
+def _tiers(lines: Sequence[_Break], extra: int) -> list[Tier]:
     """Return the price breaks by quantity; a break repeated for another zone is one break."""
     prices: dict[int, int] = {}
     for line in lines:
-        start = quantity_at(line.row, "min_quantity", line.start, scale)
         amount = minor_amount(line.price, line.currency, extra)
-        if prices.setdefault(start, amount) != amount:
+        if prices.setdefault(line.start, amount) != amount:
             expected = "one price from one quantity on"
             raise line.row.refusal("import.tier", "price", expected)
     starts = sorted(prices)
@@ -208,14 +201,6 @@ def _carriage(lines: Sequence[_Break], extra: int) -> list[Carriage] | UnsetType
     if len(rates) > MAX_ZONES:
         raise lines[0].row.refusal("import.carriage", "zone", f"at most {MAX_ZONES} zones")
     return [Carriage(amount=rates[zone], zone=zone) for zone in sorted(rates)] or UNSET
-
-
-def _limit(lines: Sequence[_Break], scale: int) -> int | UnsetType:
-    limits = [
-        None if line.limit is None else quantity_at(line.row, "max_quantity", line.limit, scale)
-        for line in lines
-    ]
-    return _only(lines, "max_quantity", limits)
 
 
 def _name(lines: Sequence[_Break]) -> str:

@@ -20,7 +20,6 @@ from sheaf_services.pooled_purchasing.measure import (
     Number,
     Unit,
     price_of,
-    quantity_at,
     read_code,
     read_currency,
     read_day_end_ms,
@@ -32,7 +31,7 @@ from sheaf_services.pooled_purchasing.measure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 LAYOUT: Final = Layout(
     required=("item", "quantity", "unit", "max_price", "currency"),
@@ -41,46 +40,33 @@ LAYOUT: Final = Layout(
     max_rows=10_000,
 )
 
-ItemUnit = tuple[str, str]
-"""An item's code and the code of its unit."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Wanted:
-    """One line as read; its item's scale is known only once all lines are."""
+    """One line as read."""
 
     row: Row
     ref: str
     code: str
     unit: Unit
-    quantity: Number
-    minimum: Number
+    quantity: int
+    minimum: int
     max_price: Number
     currency: str
     zone: str
     window: Window | UnsetType
 
-    @property
-    def key(self) -> ItemUnit:
-        return (self.code, self.unit.code)
 
-
-def parse_purchase_list(
-    content: bytes, *, zone: str, scales: Mapping[ItemUnit, int] | None = None
-) -> list[Demand]:
+def parse_purchase_list(content: bytes, *, zone: str) -> list[Demand]:
     """Return the firm demands of a purchase list, in its order.
 
-    `zone` holds for lines that name none. `scales` gives the decimals of items that the federation
-    trades already: the same item at another scale would be another item. A line without `ref` gets
-    its item's code, and `code:2` the second time, so that the same list sent again means the same
-    lines. Raises Refusal `import.*`.
+    `zone` holds for lines that name none. A line without `ref` gets its item's code, and `code:2`
+    the second time, so that the same list sent again means the same lines. Raises Refusal
+    `import.*`.
     """
     once = Once()
     wanted = read_rows(content, LAYOUT, lambda row: _wanted(row, zone, once))
-    own = _scales(wanted)
-    known = scales or {}
-    demands = each(wanted, lambda line: _demand(line, known.get(line.key, own[line.key])))
-    return _with_refs(demands)
+    return _with_refs(each(wanted, _demand))
 
 
 def _wanted(row: Row, zone: str, once: Once) -> _Wanted:
@@ -102,10 +88,10 @@ def _wanted(row: Row, zone: str, once: Once) -> _Wanted:
     )
 
 
-def _minimum(row: Row, unit: Unit) -> Number:
+def _minimum(row: Row, unit: Unit) -> int:
     """Return the least that is of use to the buyer; the smallest step where the cell is empty."""
     if not row.text("min_quantity"):
-        return Number(0, 0)
+        return 1
     return read_quantity(row, "min_quantity", unit)
 
 
@@ -115,31 +101,20 @@ def _window(row: Row) -> Window | UnsetType:
     return Window(from_ms=0, to_ms=read_day_end_ms(row, "needed_by"))
 
 
-def _scales(wanted: Iterable[_Wanted]) -> dict[ItemUnit, int]:
-    """Return the decimals that each item needs, so that all its lines share one scale."""
-    scales: dict[ItemUnit, int] = {}
-    for line in wanted:
-        places = max(line.quantity.places, line.minimum.places)
-        scales[line.key] = max(places, scales.get(line.key, 0))
-    return scales
-
-
-def _demand(line: _Wanted, scale: int) -> Demand:
-    quantity = quantity_at(line.row, "quantity", line.quantity, scale)
-    minimum = max(1, quantity_at(line.row, "min_quantity", line.minimum, scale))
-    if minimum > quantity:
+def _demand(line: _Wanted) -> Demand:
+    if line.minimum > line.quantity:
         raise line.row.refusal("import.quantity", "min_quantity", "no more than the quantity")
     return Demand(
         is_firm=True,
         item=Item(
             code=line.code,
             name=read_name(line.row, line.code),
-            scale=scale,
+            scale=line.unit.scale,
             unit=line.unit.code,
         ),
-        max_price=price_of(line.max_price, line.currency, scale),
-        min_quantity=minimum,
-        quantity=quantity,
+        max_price=price_of(line.max_price, line.currency, line.unit.scale),
+        min_quantity=line.minimum,
+        quantity=line.quantity,
         ref=line.ref,
         window=line.window,
         zone=line.zone,

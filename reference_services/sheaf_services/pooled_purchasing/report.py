@@ -9,10 +9,9 @@ from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import Award, PoolLapse, line_amount
 from sheaf_services.pooled_purchasing.alone import alone
-from sheaf_services.pooled_purchasing.evaluate import AwardDraft
 
 if TYPE_CHECKING:
-    from sheaf_protocol.digest import CoopId, WriterId
+    from sheaf_protocol.digest import CoopId
     from sheaf_protocol.records import Allocation, Demand
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Ledger, Pool
@@ -32,49 +31,49 @@ _SUMS = (
 )
 
 
-def report(ledger: Ledger, cid: CoopId, wid: WriterId) -> dict[str, Any]:
+def report(ledger: Ledger, cid: CoopId, owed: int) -> dict[str, Any]:
     """Return the pools as this node finds them, and each own line with what became of it.
 
     `alone_minor` is what the goods served would have cost the buyers alone: at the price that a
-    buyer's own quantity reaches within its maximum, else at the reference price.
+    buyer's own quantity reaches within its maximum, else at the reference price. `owed` is how many
+    orders of ours cannot be sealed to their supplier yet.
     """
     sums: Counter[str] = Counter()
     lines: list[dict[str, Any]] = []
     pools = []
     for pool in ledger.pools.values():
-        pools.append(_pool_json(ledger, pool, wid))
-        inputs = ledger.inputs(pool, wid)
-        decided = ledger.decided(pool, wid)
-        if inputs is None or decided is None:
+        pools.append(_pool_json(ledger, pool))
+        inputs = ledger.inputs(pool)
+        if inputs is None or ledger.decided(pool) is None:
             continue
-        served = _served(ledger, inputs, isinstance(decided.record, Award))
+        served = {leaf.demand: leaf for leaf in ledger.leaves(pool)}
         for seen in inputs.demands:
             if seen.cid == cid:
                 line = _line(inputs, seen, served.get(seen.id))
                 sums.update(line.pop("sums"))
                 lines.append(line)
-    responses = Counter(response.code for response in ledger.responses.values())
+    answers = [ledger.response(order) for order in ledger.orders.values()]
+    codes = Counter(answer.code for answer in answers if answer is not None)
     return {
         "coop": {name: sums[name] for name in _SUMS},
         "lines": lines,
         "pools": pools,
         "orders": len(ledger.orders),
-        "orders_accepted": responses["AP"],
+        "orders_accepted": codes["AP"],
+        "orders_refused": codes["RE"],
+        "orders_owed": owed,
     }
 
 
-def award_json(ledger: Ledger, wid: WriterId, item: str) -> dict[str, Any]:
+def award_json(ledger: Ledger, item: str) -> dict[str, Any]:
     """Return the award of an item's pool with its record. Raises Refusal `pool.unknown`."""
-    for pool in ledger.pools.values():
-        decided = ledger.decided(pool, wid)
-        if pool.opening.record.item.code != item or decided is None:
-            continue
-        if isinstance(decided.record, Award):
-            return {"id": decided.id.hex(), "bytes": encode(decided.record).hex()}
+    for pool, award, _ in ledger.awarded():
+        if pool.opening.record.item.code == item:
+            return {"id": award.id.hex(), "bytes": encode(award.record).hex()}
     raise Refusal("pool.unknown", f"expected an item with an award, got {item!r}")
 
 
-def _pool_json(ledger: Ledger, pool: Pool, wid: WriterId) -> dict[str, Any]:
+def _pool_json(ledger: Ledger, pool: Pool) -> dict[str, Any]:
     opening = pool.opening.record
     return {
         "item": opening.item.code,
@@ -89,36 +88,31 @@ def _pool_json(ledger: Ledger, pool: Pool, wid: WriterId) -> dict[str, Any]:
                 "reason": decision.record.reason
                 if isinstance(decision.record, PoolLapse)
                 else None,
-                "verdict": ledger.verdict(decision.id, wid),
+                "verdict": ledger.verdict(decision.id),
             }
             for decision in pool.decisions
         ],
-        "outcome": _outcome(ledger, pool, wid),
+        "outcome": _outcome(ledger, pool),
     }
 
 
-def _outcome(ledger: Ledger, pool: Pool, wid: WriterId) -> dict[str, Any] | None:
+def _outcome(ledger: Ledger, pool: Pool) -> dict[str, Any] | None:
     """Return the decision that this node found right, in short."""
-    decided = ledger.decided(pool, wid)
+    decided = ledger.decided(pool)
     if decided is None:
         return None
     if isinstance(decided.record, PoolLapse):
         return {"awarded": False, "reason": decided.record.reason}
     award = decided.record
-    [line] = award.lines
+    line = award.lines[0]
     return {
         "awarded": True,
         "units": line.quantity,
+        "scale": pool.opening.record.item.scale,
         "tier": line.tier,
         "amount_minor": line.amount,
         "value_minor": award.value,
     }
-
-
-def _served(ledger: Ledger, inputs: Inputs, is_awarded: bool) -> dict[bytes, Allocation]:
-    result = ledger.result(inputs) if is_awarded else None
-    allocations = result.allocations if isinstance(result, AwardDraft) else ()
-    return {allocation.demand: allocation for allocation in allocations}
 
 
 def _line(inputs: Inputs, seen: Seen[Demand], got: Allocation | None) -> dict[str, Any]:
@@ -146,6 +140,8 @@ def _line(inputs: Inputs, seen: Seen[Demand], got: Allocation | None) -> dict[st
         "ref": demand.ref,
         "item": demand.item.code,
         "name": demand.item.name,
+        "unit": demand.item.unit,
+        "scale": demand.item.scale,
         "wanted": demand.quantity,
         "got": 0 if got is None else got.quantity,
         "paid_minor": 0 if got is None else got.amount + got.fee + got.carriage,

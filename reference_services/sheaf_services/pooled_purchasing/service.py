@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from sheaf_protocol.digest import Digest
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import (
     OK,
     Award,
-    LogCut,
     Place,
     PoolClose,
     PoolLapse,
@@ -25,7 +23,8 @@ from sheaf_protocol.records import (
     Withdrawal,
 )
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft
-from sheaf_services.pooled_purchasing.ledger import Ledger, is_covered
+from sheaf_services.pooled_purchasing.inputs import make_cut
+from sheaf_services.pooled_purchasing.ledger import Ledger
 from sheaf_services.pooled_purchasing.opening import DEFAULTS, openings
 from sheaf_services.pooled_purchasing.ordering import answer_orders, orders_of
 from sheaf_services.pooled_purchasing.price_list import parse_price_list
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
 
     from sheaf_node.plugins import Call, Json, SeenRecord, ServiceContext
     from sheaf_protocol.charter import Role
-    from sheaf_protocol.digest import CoopId, WriterId
-    from sheaf_protocol.records import Demand, Offer
+    from sheaf_protocol.digest import CoopId, EntryId
+    from sheaf_protocol.records import Demand, Offer, Order
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Decision, Pool
 
@@ -65,12 +64,8 @@ class PooledPurchasing:
 
     def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
         self._context = context
-        place = settings.get("place")
-        try:
-            self._place = UNSET if place is None else msgspec.convert(place, Place)
-        except msgspec.ValidationError as exc:
-            raise Refusal("config.invalid", f"services.pooled_purchasing.place: {exc}") from exc
-        self._ledger = Ledger()
+        self._place = _place(settings)
+        self._ledger = Ledger(context.wid)
 
     @property
     def commands(self) -> Mapping[str, Callable[[Call], Json]]:
@@ -97,47 +92,57 @@ class PooledPurchasing:
 
     def decide(self) -> None:
         """Do what is due: close, decide, check, order, answer."""
-        heads = {(cid, wid): head.seq for cid, wid, head in self._context.heads()}
+        self._ledger.note_heads(self._context.heads())
+        # Closes come first: what they count is what was bound before this turn, and a lapse
+        # published in the same turn sets demands free only for the closes after it.
+        self._close([pool for pool in self._own_open() if self._is_due(pool)])
         for pool in self._ledger.pools.values():
             if pool.opening.wid == self._context.wid:
-                self._run_pool(pool)
-            self._judge(pool, heads)
-        for order, refs, supplier in orders_of(self._ledger, self._context.wid, self._place):
-            self._context.publish(order, refs=refs, to=[supplier])
-        for response, order_seen in answer_orders(self._ledger, self._context, self._place):
-            self._context.publish(response, refs=[order_seen.id], to=[order_seen.cid])
+                self._decide_pool(pool)
+            self._judge(pool)
+        for order, award_id, supplier in self._orders():
+            if self._can_seal_to(supplier):
+                self._context.publish(order, refs=[award_id], to=[supplier])
+        self._answer_orders()
 
     # --- the owner of a pool ----------------------------------------------------------------
 
-    def _run_pool(self, pool: Pool) -> None:
-        """Close an own pool at its time, by our clock, and decide it once closed."""
-        if pool.close is None:
-            closes_at_ms = pool.opening.record.closes_at_ms
-            if self._context.now_ms() < closes_at_ms:
-                self._context.wake_at(closes_at_ms)
-            else:
-                self._close(pool)
+    def _own_open(self) -> list[Pool]:
+        pools = self._ledger.pools.values()
+        return [p for p in pools if p.close is None and p.opening.wid == self._context.wid]
+
+    def _is_due(self, pool: Pool) -> bool:
+        """Return whether an own pool's time has come, by our clock."""
+        closes_at_ms = pool.opening.record.closes_at_ms
+        if self._context.now_ms() >= closes_at_ms:
+            return True
+        self._context.wake_at(closes_at_ms)
+        return False
+
+    def _close(self, pools: Sequence[Pool]) -> None:
+        """Close pools in turn, none with a demand that one before it has."""
+        had: set[EntryId] = set()
+        for pool in pools:
+            opening = pool.opening
+            logs = self._ledger.book.logs_for(opening.record.item.key)
+            cut = make_cut(self._context.heads(), logs, opening.log)
+            bound = self._ledger.bound(opening) | had
+            counted = self._ledger.book.counted(opening.record, cut, bound)
+            close = PoolClose(
+                cut=cut,
+                demands=[seen.id for seen in counted.demands],
+                offers=[seen.id for seen in counted.offers],
+                pool=opening.id,
+            )
+            had.update(close.demands)
+            self._context.publish(close, refs=[opening.id])
+
+    def _decide_pool(self, pool: Pool) -> None:
+        """Publish what the rule makes of an own pool, once, when all that the cut names is here."""
+        inputs = None if any(pool.by_owner()) else self._ledger.inputs(pool)
+        result = None if inputs is None else self._ledger.result(inputs)
+        if inputs is None or result is None:
             return
-        if not any(decision.wid == self._context.wid for decision in pool.decisions):
-            self._decide_pool(pool, self._inputs(pool))
-
-    def _close(self, pool: Pool) -> None:
-        cut = [
-            LogCut(cid=cid, head=Digest(head.id), seq=head.seq, wid=wid)
-            for cid, wid, head in self._context.heads()
-        ]
-        taken = self._ledger.taken(self._context.wid)
-        counted = self._ledger.book.counted(pool.opening.record, cut, taken)
-        close = PoolClose(
-            cut=cut,
-            demands=[seen.id for seen in counted.demands],
-            offers=[seen.id for seen in counted.offers],
-            pool=pool.opening.id,
-        )
-        self._context.publish(close, refs=[pool.opening.id])
-
-    def _decide_pool(self, pool: Pool, inputs: Inputs) -> None:
-        result = self._ledger.result(inputs)
         decision: Decision
         if isinstance(result, AwardDraft):
             decision = result.award
@@ -147,29 +152,33 @@ class PooledPurchasing:
 
     # --- every node -------------------------------------------------------------------------
 
-    def _judge(self, pool: Pool, heads: Mapping[tuple[CoopId, WriterId], int]) -> None:
+    def _judge(self, pool: Pool) -> None:
         """Sign what we find of the decisions of a pool whose inputs we hold in full.
 
         One decision a turn and in the order of the owner's log: whether a decision is the first
         right one depends on our verdict on those before it.
         """
-        unjudged = [
-            decision
-            for decision in pool.decisions
-            if self._ledger.verdict(decision.id, self._context.wid) is None
-        ]
-        if not unjudged or pool.close is None or not is_covered(pool.close.record, heads):
+        decision = self._ledger.unjudged(pool)
+        inputs = None if decision is None else self._ledger.inputs(pool)
+        if decision is None or inputs is None:
             return
-        decision = min(unjudged, key=lambda seen: (seen.wid != pool.opening.wid, seen.seq))
-        code = _finding(self._inputs(pool), decision)
+        code = _finding(self._ledger.judged_by(inputs, pool, decision), decision)
         verdict = Verdict(code=code, level="full", subject=decision.id)
         self._context.publish(verdict, refs=[decision.id])
 
-    def _inputs(self, pool: Pool) -> Inputs:
-        inputs = self._ledger.inputs(pool, self._context.wid)
-        if inputs is None:
-            raise Refusal("pool.not_closed", "expected a pool that its owner has closed")
-        return inputs
+    def _orders(self) -> list[tuple[Order, EntryId, CoopId]]:
+        return list(orders_of(self._ledger, self._context.wid, self._place))
+
+    def _answer_orders(self) -> None:
+        if not self._has_role("supplier"):
+            return  # whoever names us in an order cannot make us one
+        for response, order in answer_orders(self._ledger, self._context.cid, self._place):
+            if self._can_seal_to(order.cid):
+                self._context.publish(response, refs=[order.id], to=[order.cid])
+
+    def _can_seal_to(self, cid: CoopId) -> bool:
+        """Return whether we and the other can read what is sealed now; else it waits."""
+        return self._context.can_seal_to(cid) and self._context.can_seal_to(self._context.cid)
 
     # --- commands and views -----------------------------------------------------------------
 
@@ -177,13 +186,13 @@ class PooledPurchasing:
         """Publish the lines of a purchase list (CSV) that are not published yet."""
         self._require_role("buyer")
         lines = parse_purchase_list(call.body, zone=DEFAULTS["zone"])
-        return self._publish_lines(call, lines, self._ledger.lines_of(self._context.wid))
+        return self._publish_lines(call, lines, self._ledger.own_lines())
 
     def _import_prices(self, call: Call) -> Json:
         """Publish the offers of a price list (CSV) that are not published yet."""
         self._require_role("supplier")
         offers = parse_price_list(call.body)
-        return self._publish_lines(call, offers, self._ledger.prices_of(self._context.wid))
+        return self._publish_lines(call, offers, self._ledger.own_prices())
 
     def _publish_lines(
         self,
@@ -191,21 +200,27 @@ class PooledPurchasing:
         lines: Sequence[Demand] | Sequence[Offer],
         known: Mapping[str, Seen[Demand]] | Mapping[str, Seen[Offer]],
     ) -> Json:
-        """Publish lines whose reference is new, or whose content changed under an old one."""
-        published = {ref: seen.record for ref, seen in known.items()}
-        new = [line for line in lines if published.get(line.ref) != line]
+        """Publish lines whose reference is new, or whose content changed under an old one.
+
+        A line that was withdrawn stays so until it is changed: the list may be sent again after a
+        lost answer, and must not bring it back.
+        """
+        same = [known[n.ref] for n in lines if n.ref in known and known[n.ref].record == n]
+        passed = {seen.record.ref for seen in same}
+        new = [line for line in lines if line.ref not in passed]
         if "dry_run" not in call.options:
             for line in new:
                 self._context.publish(line)
-        return {"lines": len(lines), "published": len(new)}
+        withdrawn = sum(self._ledger.is_withdrawn(seen) for seen in same)
+        return {"lines": len(lines), "published": len(new), "withdrawn": withdrawn}
 
     def _withdraw(self, call: Call) -> Json:
         """Take back the own demand whose reference is given as `ref`."""
         ref = call.options.get("ref", "")
-        line = self._ledger.lines_of(self._context.wid).get(ref)
+        line = self._ledger.own_lines().get(ref)
         if line is None:
             raise Refusal("demand.unknown", f"expected the reference of an own line, got {ref!r}")
-        if not self._ledger.is_withdrawn(line.id):
+        if not self._ledger.is_withdrawn(line):
             self._context.publish(Withdrawal(demand=line.id), refs=[line.id])
         return {"withdrawn": ref}
 
@@ -219,27 +234,40 @@ class PooledPurchasing:
 
     def _close_pools(self, call: Call) -> Json:
         """Close all own open pools now, as far as their openings allow that."""
-        closed = 0
-        for pool in self._ledger.pools.values():
-            is_own = pool.opening.wid == self._context.wid
-            if is_own and pool.close is None and pool.opening.record.may_close_early:
-                self._close(pool)
-                closed += 1
-        return {"closed": closed}
+        pools = [pool for pool in self._own_open() if pool.opening.record.may_close_early]
+        self._close(pools)
+        return {"closed": len(pools)}
 
     def _report(self, call: Call) -> Json:
         """Show what the pools came to, for the federation and for this co-op's own lines."""
-        return report(self._ledger, self._context.cid, self._context.wid)
+        self._ledger.note_heads(self._context.heads())
+        return report(self._ledger, self._context.cid, len(self._orders()))
 
     def _award(self, call: Call) -> Json:
         """Show the award of the pool for the item given as `item`, as this node found it right."""
-        return award_json(self._ledger, self._context.wid, call.options.get("item", ""))
+        self._ledger.note_heads(self._context.heads())
+        return award_json(self._ledger, call.options.get("item", ""))
+
+    def _has_role(self, role: Role) -> bool:
+        return role in self._context.federation.roles[self._context.cid]
 
     def _require_role(self, role: Role) -> None:
-        if role not in self._context.federation.roles[self._context.cid]:
+        if not self._has_role(role):
             raise Refusal(
                 "policy.role", f"expected a co-op with the role {role} in this federation"
             )
+
+
+def _place(settings: Mapping[str, Any]) -> Place | UnsetType:
+    """Return where goods come to or from, by the settings of the service."""
+    for name in settings:
+        if name != "place":
+            detail = f"services.pooled_purchasing: expected the setting place, got {name!r}"
+            raise Refusal("config.unknown_key", detail)
+    try:
+        return msgspec.convert(settings["place"], Place) if settings else UNSET
+    except msgspec.ValidationError as exc:
+        raise Refusal("config.invalid", f"services.pooled_purchasing.place: {exc}") from exc
 
 
 def _finding(inputs: Inputs, decision: Seen[Decision]) -> str:

@@ -3,7 +3,8 @@
 An award is verified, not reproduced: its claims are walked one by one in an order in which the
 first thing wrong is the thing to name. First who decided, on what and by which rules; then the
 public line against the offer; then quantities, money, leaves and value against the verifier's own
-count; last the certificate, and whether another offer or tier would have been worth more.
+count; then the certificate, and whether another offer or tier would have been worth more; last,
+whether the pool was decided before.
 
 Each check raises Refusal with a code of its own and returns nothing when all is well.
 """
@@ -24,6 +25,7 @@ from sheaf_services.pooled_purchasing.inclusion import (
 from sheaf_services.pooled_purchasing.inputs import inputs_hash
 from sheaf_services.pooled_purchasing.listing import (
     AWARD,
+    require_cut,
     require_listing,
     verify_close,
     verify_lapse,
@@ -58,6 +60,7 @@ def verify_award(inputs: Inputs, award: Seen[Award]) -> None:
     """Return if the award follows from the inputs, else raise Refusal `award.*`."""
     _check_standing(inputs, award)
     record = award.record
+    require_cut(inputs)
     _check_rules(inputs, record)
     require_listing(AWARD, inputs)
     _check_inputs_hash(inputs, record)
@@ -72,10 +75,13 @@ def verify_award(inputs: Inputs, award: Seen[Award]) -> None:
     _check_value(record, own)
     _check_certificate(record, counts)
     _check_best(own, counts)
+    # Last, so that a false award published after the true one is named by its own fault.
+    if inputs.decided not in {None, award.id}:
+        raise _refused("award.second", "a pool that is not decided yet", "a second decision")
 
 
 def _check_standing(inputs: Inputs, award: Seen[Award]) -> None:
-    """The pool's owner decides, once, and on the close of this pool."""
+    """The pool's owner decides, and on the close of this pool."""
     pool, close, record = inputs.pool, inputs.close, award.record
     if award.wid != pool.record.owner or award.cid != pool.cid:
         raise _refused("award.not_owner", "the pool's owner", short(award.wid))
@@ -83,8 +89,6 @@ def _check_standing(inputs: Inputs, award: Seen[Award]) -> None:
         raise _refused("award.pool", f"an award of pool {short(pool.id)}", short(record.pool))
     if record.close != close.id or close.record.pool != pool.id:
         raise _refused("award.close", f"the close {short(close.id)}", short(record.close))
-    if inputs.decided not in {None, award.id}:
-        raise _refused("award.second", "a pool that is not decided yet", "a second decision")
 
 
 def _check_rules(inputs: Inputs, record: Award) -> None:

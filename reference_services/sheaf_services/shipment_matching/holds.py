@@ -1,15 +1,16 @@
 """Holds on capacity, folded from the asker's and the owner's log, and the owner's decisions.
 
 The owner's log decides what a hold is. Both logs are folded into facts keyed by entry id, so it
-does not matter which of the two arrives first. The promise kept here: at every prefix of the
-owner's log, what is held and confirmed together is at most what the capacity has.
+does not matter which of the two arrives first. The promises kept here: at every prefix of the
+owner's log, what is held and confirmed together is at most what the capacity has; and of the holds
+that stand together in a group, one owner confirms all or none.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.lifecycle.hold import HOLD, Hold
@@ -22,20 +23,28 @@ from sheaf_protocol.records import (
     HoldRefuse,
     HoldRelease,
     HoldRequest,
+    HoldRevoke,
     Vector,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sheaf_node.plugins import SeenRecord
-    from sheaf_protocol.digest import EntryId, WriterId
+    from sheaf_protocol.digest import Digest, EntryId, WriterId
     from sheaf_protocol.records import Capacity
 
 LONGEST_HOLD_MS: Final = 48 * 3_600_000
 """Two days, the longest that an owner here locks anything for: a pool's slowest member answers."""
 
-Answer = HoldGrant | HoldRefuse | HoldConfirmed | HoldExpired
+NO_CAPACITY: Final = "hold.no_capacity"
+WAIT: Final = "wait"
+"""What a policy says of a request that cannot be judged yet."""
+
+Answer: TypeAlias = HoldGrant | HoldRefuse | HoldConfirmed | HoldExpired
+
+_LOCKS: Final = frozenset({Hold.HELD, Hold.CONFIRMED, Hold.CONSUMED})
+_FINAL: Final = frozenset({Hold.CONFIRMED, Hold.CONSUMED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,62 +57,94 @@ class HoldState:
     state: Hold
     grant_id: EntryId | None
     grant: HoldGrant | None
+    refused: str | None
     confirm_id: EntryId | None
+
+    def is_confirmed_by(self, now_ms: int) -> bool:
+        """Return whether the asker has confirmed, and the deadline has not passed."""
+        is_asked = self.state is Hold.HELD and self.confirm_id is not None
+        is_in_time = self.grant is not None and now_ms <= self.grant.until_ms
+        return self.state in _FINAL or (is_asked and is_in_time)
 
 
 class HoldBook:
-    """All holds that were asked for, in the order in which their requests arrived."""
+    """All holds that were asked for, in the order in which their requests arrived.
+
+    A hold is named by its asker: a second request under one name in one log is the same hold, and
+    the first one of that log counts.
+    """
 
     def __init__(self) -> None:
         self._requests: dict[EntryId, SeenRecord] = {}
-        self._grants: dict[EntryId, SeenRecord] = {}
-        self._of_request: defaultdict[EntryId, list[SeenRecord]] = defaultdict(list)
-        self._of_grant: defaultdict[EntryId, list[SeenRecord]] = defaultdict(list)
-        self._of_confirm: defaultdict[EntryId, list[SeenRecord]] = defaultdict(list)
+        self._named: dict[tuple[WriterId, EntryId, Digest], SeenRecord] = {}
+        self._groups: defaultdict[tuple[WriterId, Digest], list[EntryId]] = defaultdict(list)
+        self._of_request: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
+        self._of_grant: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
+        self._of_confirm: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
 
     def fold(self, seen: SeenRecord) -> None:
         """Learn one record of kind `hold.*`."""
         match seen.record:
-            case HoldRequest():
-                self._requests[seen.id] = seen
-            case HoldGrant(request=request):
-                self._grants[seen.id] = seen
-                self._of_request[request].append(seen)
-            case HoldRefuse(request=request):
-                self._of_request[request].append(seen)
-            case HoldConfirm(grant=grant) | HoldRelease(grant=grant) | HoldExpired(grant=grant):
-                self._of_grant[grant].append(seen)
+            case HoldRequest(capacity=capacity, hold=hold, group=group):
+                name = (seen.wid, capacity, hold)
+                if name not in self._named:
+                    self._named[name] = self._requests[seen.id] = seen
+                    self._groups[seen.wid, group].append(seen.id)
+            case HoldGrant(request=request) | HoldRefuse(request=request):
+                self._of_request[request][seen.id] = seen
+            case (
+                HoldConfirm(grant=grant)
+                | HoldRelease(grant=grant)
+                | HoldExpired(grant=grant)
+                | HoldRevoke(grant=grant)
+            ):
+                self._of_grant[grant][seen.id] = seen
             case HoldConfirmed(confirm=confirm):
-                self._of_confirm[confirm].append(seen)
+                self._of_confirm[confirm][seen.id] = seen
             case _:
                 return
 
     def states(self, capacities: Mapping[EntryId, Capacity]) -> Iterator[HoldState]:
         """Yield each hold on one of these capacities as it stands."""
-        for request_id, seen in self._requests.items():
+        return self._states(self._requests, capacities)
+
+    def of_group(
+        self, asker: WriterId, group: Digest, capacities: Mapping[EntryId, Capacity]
+    ) -> Iterator[HoldState]:
+        """Yield the holds that one asker joined in a group."""
+        return self._states(self._groups.get((asker, group), ()), capacities)
+
+    def _states(
+        self, ids: Iterable[EntryId], capacities: Mapping[EntryId, Capacity]
+    ) -> Iterator[HoldState]:
+        for request_id in ids:
+            seen = self._requests[request_id]
             request = seen.record
             if isinstance(request, HoldRequest) and request.capacity in capacities:
-                yield self._state(request_id, seen, request, capacities[request.capacity])
+                owner = capacities[request.capacity].owner
+                yield self._state(request_id, seen, request, owner)
 
     def _state(
-        self, request_id: EntryId, seen: SeenRecord, request: HoldRequest, capacity: Capacity
+        self, request_id: EntryId, seen: SeenRecord, request: HoldRequest, owner: WriterId
     ) -> HoldState:
         """Apply the owner's words in the order of its log, then a release nobody answered."""
-        words = [w for w in self._of_request[request_id] if w.wid == capacity.owner]
+        words = _by(owner, self._of_request.get(request_id))
         grant = next((w for w in words if isinstance(w.record, HoldGrant)), None)
-        confirm: SeenRecord | None = None
-        release: SeenRecord | None = None
+        refuse = next((w.record for w in words if isinstance(w.record, HoldRefuse)), None)
+        answers = [] if grant is None else _by(seen.wid, self._of_grant.get(grant.id))
+        confirm = next((w for w in answers if isinstance(w.record, HoldConfirm)), None)
         if grant is not None:
-            answers = [w for w in self._of_grant[grant.id] if w.wid == seen.wid]
-            confirm = next((w for w in answers if isinstance(w.record, HoldConfirm)), None)
-            release = next((w for w in answers if isinstance(w.record, HoldRelease)), None)
-            words += [w for w in self._of_grant[grant.id] if w.wid == capacity.owner]
+            words += [
+                word
+                for word in _by(owner, self._of_grant.get(grant.id))
+                if isinstance(word.record, HoldExpired | HoldRevoke)
+            ]
         if confirm is not None:
-            words += [w for w in self._of_confirm[confirm.id] if w.wid == capacity.owner]
-        state = _apply(Hold.REQUESTED, sorted(words, key=lambda word: word.seq), Party.OWNER)
-        if release is not None:
-            state = _apply(state, [release], Party.ASKER)
-        record = grant.record if grant is not None else None
+            words += _by(owner, self._of_confirm.get(confirm.id))
+        state = _apply(Hold.REQUESTED, sorted(words, key=_seq), Party.OWNER)
+        releases = [word for word in answers if isinstance(word.record, HoldRelease)]
+        state = _apply(state, releases, Party.ASKER)
+        record = None if grant is None else grant.record
         return HoldState(
             request_id=request_id,
             request=request,
@@ -111,23 +152,39 @@ class HoldBook:
             state=state,
             grant_id=None if grant is None else grant.id,
             grant=record if isinstance(record, HoldGrant) else None,
+            refused=refuse.reason if isinstance(refuse, HoldRefuse) else None,
             confirm_id=None if confirm is None else confirm.id,
         )
 
 
+def anyone(_: HoldState) -> str | None:
+    """Return that any request may be granted: the policy of an owner without one."""
+    return None
+
+
 def decide_holds(
-    book: HoldBook, capacities: Mapping[EntryId, Capacity], now_ms: int
+    book: HoldBook,
+    capacities: Mapping[EntryId, Capacity],
+    now_ms: int,
+    policy: Callable[[HoldState], str | None] = anyone,
 ) -> list[tuple[Answer, EntryId]]:
-    """Return what the owner of these capacities answers now, each with the entry it answers."""
+    """Return what the owner of these capacities answers now, each with the entry it answers.
+
+    `policy` returns None for a request to be granted where there is room, `WAIT`, or the reason for
+    which it is refused.
+    """
     states = list(book.states(capacities))
-    used = _used(states)
+    used, together = _used(states), _together(states, now_ms)
     answers: list[tuple[Answer, EntryId]] = []
     for hold in states:
         if hold.state is Hold.REQUESTED:
-            answer = _answer_request(hold, capacities, used, now_ms)
-            answers.append((answer, hold.request_id))
-        elif hold.state is Hold.HELD and (word := _end_of_hold(hold, now_ms)) is not None:
-            answers.append(word)
+            verdict = policy(hold)
+            if verdict != WAIT:
+                answer = _refuse(hold, verdict) or _grant(hold, capacities, used, now_ms)
+                answers.append((answer, hold.request_id))
+        elif hold.state is Hold.HELD:
+            is_complete = together[hold.asker, hold.request.group]
+            answers += _end_of_hold(hold, now_ms, is_complete=is_complete)
     return answers
 
 
@@ -141,6 +198,21 @@ def next_deadline_ms(book: HoldBook, capacities: Mapping[EntryId, Capacity]) -> 
     return min(deadlines, default=None)
 
 
+def free(book: HoldBook, capacity_id: EntryId, capacity: Capacity) -> dict[str, int]:
+    """Return what of a capacity is neither held nor confirmed, by dimension."""
+    taken = _used(book.states({capacity_id: capacity}))[capacity_id]
+    return {name: max(0, most - taken[name]) for name, most in capacity.resource.amounts().items()}
+
+
+def _by(wid: WriterId, words: Mapping[EntryId, SeenRecord] | None) -> list[SeenRecord]:
+    """Return one writer's words in the order of its log."""
+    return sorted((w for w in (words or {}).values() if w.wid == wid), key=_seq)
+
+
+def _seq(word: SeenRecord) -> int:
+    return word.seq
+
+
 def _apply(state: Hold, words: list[SeenRecord], by: Party) -> Hold:
     """Return the state after words that the table allows; the others changed nothing."""
     for word in words:
@@ -151,17 +223,33 @@ def _apply(state: Hold, words: list[SeenRecord], by: Party) -> Hold:
     return state
 
 
-def _used(states: list[HoldState]) -> defaultdict[EntryId, defaultdict[str, int]]:
+def _used(states: Iterable[HoldState]) -> defaultdict[EntryId, defaultdict[str, int]]:
     """Return what is held or confirmed of each capacity, by dimension."""
     used: defaultdict[EntryId, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for hold in states:
-        if hold.state in {Hold.HELD, Hold.CONFIRMED, Hold.CONSUMED} and hold.grant is not None:
+        if hold.state in _LOCKS and hold.grant is not None:
             for name, amount in hold.grant.locked.amounts().items():
                 used[hold.request.capacity][name] += amount
     return used
 
 
-def _answer_request(
+def _together(
+    states: Iterable[HoldState], now_ms: int
+) -> defaultdict[tuple[WriterId, Digest], bool]:
+    """Return for each group whether all its holds here are confirmed in time by their asker."""
+    groups: defaultdict[tuple[WriterId, Digest], bool] = defaultdict(lambda: True)
+    for hold in states:
+        groups[hold.asker, hold.request.group] &= hold.is_confirmed_by(now_ms)
+    return groups
+
+
+def _refuse(hold: HoldState, reason: str | None) -> HoldRefuse | None:
+    if reason is None:
+        return None
+    return HoldRefuse(hold=hold.request.hold, reason=reason, request=hold.request_id)
+
+
+def _grant(
     hold: HoldState,
     capacities: Mapping[EntryId, Capacity],
     used: defaultdict[EntryId, defaultdict[str, int]],
@@ -172,11 +260,11 @@ def _answer_request(
     total, least = capacities[request.capacity].resource.amounts(), request.min.amounts()
     locked: dict[str, int] = {}
     for name, most in request.max.amounts().items():
-        locked[name] = min(most, total.get(name, 0) - taken[name])
+        locked[name] = max(0, min(most, total.get(name, 0) - taken[name]))
     if any(locked.get(name, 0) < amount for name, amount in least.items()) or not any(
         locked.values()
     ):
-        return HoldRefuse(hold=request.hold, reason="hold.no_capacity", request=hold.request_id)
+        return HoldRefuse(hold=request.hold, reason=NO_CAPACITY, request=hold.request_id)
     for name, amount in locked.items():
         taken[name] += amount
     until_ms = now_ms + min(request.hold_for_ms, LONGEST_HOLD_MS)
@@ -185,13 +273,16 @@ def _answer_request(
     )
 
 
-def _end_of_hold(hold: HoldState, now_ms: int) -> tuple[Answer, EntryId] | None:
-    """Return the owner's word on a hold that was confirmed in time or has run out."""
+def _end_of_hold(
+    hold: HoldState, now_ms: int, *, is_complete: bool
+) -> Iterator[tuple[Answer, EntryId]]:
+    """Yield the owner's word on a hold that was confirmed with its group or has run out.
+
+    A leg confirmed alone would bind its asker to half a plan, so it waits for the others.
+    """
     if hold.grant is None or hold.grant_id is None:
-        return None
+        return
     if now_ms > hold.grant.until_ms:
-        expired = HoldExpired(grant=hold.grant_id, hold=hold.request.hold)
-        return expired, hold.grant_id
-    if hold.confirm_id is None:
-        return None
-    return HoldConfirmed(confirm=hold.confirm_id, hold=hold.request.hold), hold.confirm_id
+        yield HoldExpired(grant=hold.grant_id, hold=hold.request.hold), hold.grant_id
+    elif hold.confirm_id is not None and is_complete:
+        yield HoldConfirmed(confirm=hold.confirm_id, hold=hold.request.hold), hold.confirm_id

@@ -1,10 +1,16 @@
-"""What a node has learned of transport: capacities, tables, requests, proposals and their fate."""
+"""What a node has learned of transport: capacities, tables, requests, proposals and their fate.
+
+Between logs there is no order, so each fact is kept under the entry it is about, by its author, and
+put together when asked for.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sheaf_protocol.lifecycle.hold import Hold
 from sheaf_protocol.records import (
     OK,
     Capacity,
@@ -17,71 +23,97 @@ from sheaf_protocol.records import (
     TravelTable,
     Verdict,
 )
-from sheaf_services.shipment_matching.holds import HoldBook
+from sheaf_services.shipment_matching.deal import GIVEN_BACK_MS, Status, group_of, hold_ids
+from sheaf_services.shipment_matching.holds import HoldBook, free
 from sheaf_services.shipment_matching.proposal import Inputs
 from sheaf_services.shipment_matching.translate import SeenRequest, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sheaf_node.plugins import SeenRecord
-    from sheaf_protocol.digest import CoopId, EntryId, WriterId
+    from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId
+    from sheaf_services.shipment_matching.holds import HoldState
+
+_LOST = frozenset({Hold.REFUSED, Hold.EXPIRED, Hold.RELEASED, Hold.REVOKED, Hold.CANCELLED})
+_TAKEN = frozenset({Hold.CONFIRMED, Hold.CONSUMED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeenOrder:
     """An order that was sealed to us or by us, with the co-op that placed it."""
 
+    id: EntryId
     cid: CoopId
     record: Order
 
 
-@dataclass(kw_only=True, slots=True)
-class Ledger:
-    """Facts by entry id, in no order that matters."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """A match proposal with its place."""
 
-    capacities: dict[EntryId, SeenRecord] = field(default_factory=dict)
-    tables: dict[tuple[WriterId, str], dict[int, TravelTable]] = field(default_factory=dict)
-    requests: dict[EntryId, SeenRequest] = field(default_factory=dict)
-    proposals: dict[EntryId, SeenRecord] = field(default_factory=dict)
-    verdicts: dict[tuple[EntryId, WriterId], str] = field(default_factory=dict)
-    accepts: dict[EntryId, set[CoopId]] = field(default_factory=dict)
-    bookings: dict[EntryId, SeenRecord] = field(default_factory=dict)
-    orders: dict[EntryId, SeenOrder] = field(default_factory=dict)
-    responses: dict[EntryId, OrderResponse] = field(default_factory=dict)
-    holds: HoldBook = field(default_factory=HoldBook)
+    id: EntryId
+    wid: WriterId
+    record: MatchProposal
+    parties: frozenset[CoopId]
+    """The co-ops that are to pay; those with requests, once the proposal is found right."""
+
+
+class Ledger:
+    """Facts by entry id, as one writer's node sees them."""
+
+    def __init__(self, wid: WriterId) -> None:
+        self.capacities: dict[EntryId, Capacity] = {}
+        self.tables: dict[tuple[WriterId, str], dict[int, TravelTable]] = {}
+        self.requests: dict[EntryId, SeenRequest] = {}
+        self.proposals: dict[EntryId, Proposal] = {}
+        self.unjudged: dict[EntryId, Proposal] = {}
+        """Proposals without a verdict of ours, in the order in which they came."""
+        self.verdicts: defaultdict[EntryId, dict[CoopId, str]] = defaultdict(dict)
+        self.accepts: defaultdict[EntryId, dict[CoopId, int]] = defaultdict(dict)
+        """By proposal: when each co-op accepted, by its own clock."""
+        self.orders: dict[EntryId, SeenOrder] = {}
+        self.holds = HoldBook()
+        self._wid = wid
+        self._judged: dict[EntryId, str] = {}
+        self._newest: dict[tuple[WriterId, str], EntryId] = {}
+        self._of_group: dict[tuple[WriterId, Digest], Proposal] = {}
+        self._bookings: defaultdict[EntryId, dict[WriterId, ShipmentBooking]] = defaultdict(dict)
+        self._responses: defaultdict[EntryId, dict[CoopId, OrderResponse]] = defaultdict(dict)
 
     def fold(self, seen: SeenRecord) -> None:
         """Learn one record."""
         match seen.record:
-            case Capacity(owner=owner):
+            case Capacity(owner=owner) as capacity:
                 # A capacity names its owning writer; another cannot offer it in the owner's name.
                 if owner == seen.wid:
-                    self.capacities[seen.id] = seen
+                    self.capacities[seen.id] = capacity
             case TravelTable() as table:
                 rows = self.tables.setdefault((seen.wid, table.ref), {})
                 rows.setdefault(table.first_row, table)
             case TransportRequest() as request:
                 self.requests[seen.id] = SeenRequest(id=seen.id, cid=seen.cid, record=request)
-            case MatchProposal():
-                self.proposals[seen.id] = seen
+                self._newest[seen.wid, request.ref] = seen.id
+            case MatchProposal() as record:
+                self._note_proposal(seen, record)
             case Verdict(subject=subject, code=code):
-                self.verdicts.setdefault((subject, seen.wid), code)
+                self._note_verdict(seen, subject, code)
             case MatchAccept(proposal=proposal):
-                self.accepts.setdefault(proposal, set()).add(seen.cid)
-            case ShipmentBooking(proposal=proposal):
-                self.bookings[proposal] = seen
+                self.accepts[proposal].setdefault(seen.cid, seen.time_ms)
+            case ShipmentBooking(proposal=proposal) as booking:
+                self._bookings[proposal].setdefault(seen.wid, booking)
             case Order() as order:
-                self.orders[seen.id] = SeenOrder(cid=seen.cid, record=order)
+                self.orders[seen.id] = SeenOrder(id=seen.id, cid=seen.cid, record=order)
             case OrderResponse(order=order_id) as response:
-                self.responses[order_id] = response
+                self._responses[order_id].setdefault(seen.cid, response)
             case _:
                 self.holds.fold(seen)
 
-    def capacity(self, id_: EntryId) -> Capacity | None:
-        """Return a capacity by its id."""
-        seen = self.capacities.get(id_)
-        return seen.record if seen is not None and isinstance(seen.record, Capacity) else None
+    # --- what there is to carry, and with what ------------------------------------------------
+
+    def own_capacities(self) -> dict[EntryId, Capacity]:
+        """Return the capacities that this writer owns."""
+        return {id_: found for id_, found in self.capacities.items() if found.owner == self._wid}
 
     def table(self, owner: WriterId, ref: str) -> list[TravelTable] | None:
         """Return the parts of a table in order, or None while rows are missing."""
@@ -92,35 +124,101 @@ class Ledger:
 
     def inputs(self, capacity_id: EntryId, requests: Sequence[EntryId]) -> Inputs | None:
         """Return a plan's inputs, or None while part of them has not arrived."""
-        capacity = self.capacity(capacity_id)
+        capacity = self.capacities.get(capacity_id)
         parts = None if capacity is None else self.table(capacity.owner, capacity.table_ref)
-        if capacity is None or parts is None:
-            return None
-        found = [self.requests[id_] for id_ in requests if id_ in self.requests]
-        if len(found) != len(requests):
+        if capacity is None or parts is None or any(id_ not in self.requests for id_ in requests):
             return None
         return Inputs(
             capacity_id=capacity_id,
             capacity=capacity,
             table=parts,
-            requests=found,
+            requests=[self.requests[id_] for id_ in requests],
         )
 
-    def open_requests(self, capacity: Capacity) -> list[SeenRequest]:
-        """Return the requests on this capacity's table that no booked proposal serves."""
-        taken: set[EntryId] = set()
-        for proposal_id in self.bookings:
-            seen = self.proposals.get(proposal_id)
-            if seen is not None and isinstance(seen.record, MatchProposal):
-                taken.update(seen.record.requests)
-        return in_order(
-            [
-                request
-                for request in self.requests.values()
-                if request.record.table_ref == capacity.table_ref and request.id not in taken
-            ]
-        )
+    def open_requests(self, capacity: Capacity, now_ms: int) -> list[SeenRequest]:
+        """Return the newest requests on this capacity's table that no booked proposal serves."""
+        booked = [p for p in self.proposals.values() if self.status(p, now_ms) is Status.BOOKED]
+        taken = {request for proposal in booked for request in proposal.record.requests}
+        newest = (self.requests[id_] for id_ in self._newest.values() if id_ not in taken)
+        return in_order([r for r in newest if r.record.table_ref == capacity.table_ref])
 
-    def is_verified(self, proposal_id: EntryId, wid: WriterId) -> bool:
-        """Return whether a writer found nothing wrong with a proposal."""
-        return self.verdicts.get((proposal_id, wid)) == OK
+    def free_vehicles(self, capacity_id: EntryId) -> int:
+        """Return how many vehicles of a capacity are neither held nor confirmed."""
+        capacity = self.capacities[capacity_id]
+        return free(self.holds, capacity_id, capacity).get("vehicles", 0)
+
+    def response(self, order: SeenOrder) -> OrderResponse | None:
+        """Return the answer of an order's supplier; nobody else's counts."""
+        return self._responses.get(order.id, {}).get(order.record.supplier)
+
+    # --- proposals ----------------------------------------------------------------------------
+
+    def verdict(self, proposal_id: EntryId) -> str | None:
+        """Return what this writer found of a proposal, or None so far."""
+        return self._judged.get(proposal_id)
+
+    def proposal_of(self, asker: WriterId, group: Digest) -> Proposal | None:
+        """Return the asker's own proposal that a group of holds is for."""
+        return self._of_group.get((asker, group))
+
+    def holds_of(self, proposal: Proposal) -> Iterator[HoldState]:
+        """Yield the holds on a proposal's capacity that its own writer asked for."""
+        capacity = self.capacities.get(proposal.record.capacity)
+        known = {} if capacity is None else {proposal.record.capacity: capacity}
+        return self.holds.of_group(proposal.wid, group_of(proposal.id), known)
+
+    def is_accepted(self, proposal: Proposal) -> bool:
+        """Return whether all parties have accepted."""
+        return proposal.parties <= self.accepts.get(proposal.id, {}).keys()
+
+    def status(self, proposal: Proposal, now_ms: int) -> Status:
+        """Return how far a proposal has come."""
+        if self._is_booked(proposal):
+            return Status.BOOKED
+        verdict, states = self.verdict(proposal.id), [h.state for h in self.holds_of(proposal)]
+        refused = self.refusals(proposal)
+        if refused or verdict not in {None, OK}:
+            return Status.REFUSED
+        if _LOST.intersection(states):
+            return Status.FAILED
+        if self._is_given_back(proposal, now_ms) and not _TAKEN.intersection(states):
+            return Status.EXPIRED
+        if verdict is None:
+            return Status.UNCHECKED
+        return Status.ACCEPTED if self.is_accepted(proposal) else Status.OFFERED
+
+    def refusals(self, proposal: Proposal) -> dict[CoopId, str]:
+        """Return the parties that found a fault, each with its code."""
+        found = self.verdicts.get(proposal.id, {})
+        parties = proposal.parties
+        return {cid: code for cid, code in found.items() if code != OK and cid in parties}
+
+    def _is_booked(self, proposal: Proposal) -> bool:
+        """Return whether a booking is what it says: every trip accepted, held and confirmed.
+
+        Whoever may book could else take anybody's requests off the market with one entry.
+        """
+        booking = self._bookings.get(proposal.id, {}).get(proposal.wid)
+        if booking is None or not self.is_accepted(proposal):
+            return False
+        wanted = hold_ids(proposal.id, len(proposal.record.trips))
+        held = {h.request.hold for h in self.holds_of(proposal) if h.state in _TAKEN}
+        return booking.holds == wanted and held.issuperset(wanted)
+
+    def _is_given_back(self, proposal: Proposal, now_ms: int) -> bool:
+        first = min(self.accepts.get(proposal.id, {}).values(), default=now_ms)
+        return now_ms > first + GIVEN_BACK_MS
+
+    def _note_proposal(self, seen: SeenRecord, record: MatchProposal) -> None:
+        parties = frozenset(share.cid for share in record.shares)
+        proposal = Proposal(id=seen.id, wid=seen.wid, record=record, parties=parties)
+        self.proposals[proposal.id] = proposal
+        self._of_group[proposal.wid, group_of(proposal.id)] = proposal
+        if proposal.id not in self._judged:
+            self.unjudged[proposal.id] = proposal
+
+    def _note_verdict(self, seen: SeenRecord, subject: EntryId, code: str) -> None:
+        self.verdicts[subject].setdefault(seen.cid, code)
+        if seen.wid == self._wid:
+            self._judged.setdefault(subject, code)
+            self.unjudged.pop(subject, None)

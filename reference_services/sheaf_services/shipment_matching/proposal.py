@@ -80,13 +80,11 @@ def make_proposal(inputs: Inputs, matching: Matching) -> MatchProposal:
 def verify_proposal(inputs: Inputs, proposal: MatchProposal) -> Costs:
     """Return what a proposal comes to, after checking all of it by plain arithmetic.
 
-    Raises Refusal: `match.inputs_hash`, `match.order`, `match.split_unknown`, `match.party`,
-    `match.cost_wrong` and the codes of `check.py` and `split.py`.
+    Raises Refusal: `match.inputs_hash`, `match.request_twice`, `match.other_table`, `match.order`,
+    `match.split_unknown`, `match.party`, `match.cost_wrong` and the codes of `check.py` and
+    `split.py`.
     """
-    if proposal.inputs != _hash(inputs):
-        raise Refusal("match.inputs_hash", "expected the hash of the requests and the capacity")
-    if list(inputs.requests) != in_order(inputs.requests):
-        raise Refusal("match.order", "expected requests by reference, then by id")
+    _check_requests(inputs, proposal)
     if proposal.split != RULE:
         raise Refusal("match.split_unknown", f"expected {RULE}, got {proposal.split}")
     problem = inputs.problem()
@@ -103,6 +101,20 @@ def verify_proposal(inputs: Inputs, proposal: MatchProposal) -> Costs:
         shares={share.cid: share.amount for share in proposal.shares},
         baselines={CoopId(bytes.fromhex(party)): cost for party, cost in own.items()},
     )
+
+
+def _check_requests(inputs: Inputs, proposal: MatchProposal) -> None:
+    """The requests named, each once, in order, and all on the capacity's own roads."""
+    if proposal.inputs != _hash(inputs):
+        raise Refusal("match.inputs_hash", "expected the hash of the requests and the capacity")
+    if len({request.id for request in inputs.requests}) < len(inputs.requests):
+        raise Refusal("match.request_twice", "expected each request once, got one twice")
+    for request in inputs.requests:
+        if request.record.table_ref != inputs.capacity.table_ref:
+            detail = f"expected requests on the table {inputs.capacity.table_ref}"
+            raise Refusal("match.other_table", f"{detail}, got one on {request.record.table_ref}")
+    if list(inputs.requests) != in_order(inputs.requests):
+        raise Refusal("match.order", "expected requests by reference, then by id")
 
 
 def _check_baselines(problem: Problem, proposal: MatchProposal) -> dict[str, int]:

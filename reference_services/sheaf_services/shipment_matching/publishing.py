@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
-from sheaf_protocol.digest import EntryId, digest
+from sheaf_protocol.codec import encode
+from sheaf_protocol.digest import digest
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import (
     Capacity,
@@ -25,14 +26,15 @@ from sheaf_protocol.records import (
     Window,
 )
 from sheaf_services.shipment_matching import pdptw
-from sheaf_services.shipment_matching.translate import split_rows, table_hash
+from sheaf_services.shipment_matching.translate import build_problem, split_rows, table_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sheaf_node.plugins import Call
     from sheaf_protocol.digest import CoopId, WriterId
-    from sheaf_services.shipment_matching.ledger import Ledger
+    from sheaf_protocol.records import OrderResponse
+    from sheaf_services.shipment_matching.ledger import Ledger, SeenOrder
     from sheaf_services.shipment_matching.problem import Visit as ProblemVisit
 
 UNLOAD_S = 900
@@ -56,7 +58,7 @@ class _Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     provider: str
     places: Annotated[list[Place], Meta(min_length=1, max_length=1_000)]
     seconds: list[Annotated[int, Meta(ge=0, le=2**32 - 1)]]
-    depot: int
+    depot: Annotated[int, Meta(ge=0, le=999)]
     vehicles: Annotated[int, Meta(ge=1, le=10_000)]
     vehicle: Vector
     tariff: Tariff
@@ -64,7 +66,10 @@ class _Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def from_json(body: bytes, wid: WriterId, ledger: Ledger) -> Batch:
-    """Return a carrier's table and capacity. Raises Refusal `match.json`."""
+    """Return a carrier's table and capacity.
+
+    Raises Refusal `match.json`, `match.ref_used`, and `match.*` for roads that make no problem.
+    """
     try:
         fleet = msgspec.json.decode(body, type=_Fleet)
     except (msgspec.DecodeError, ValueError) as exc:
@@ -83,14 +88,14 @@ def from_pdptw(call: Call, wid: WriterId, ledger: Ledger, cid: CoopId) -> Batch:
     Raises Refusal `pdptw.*`, `match.option`.
     """
     instance = pdptw.parse(call.body)
-    day_ms = _option(call, "day_ms", 0, 2**52)
+    day_ms = _option(call, "day_ms", 0, most=2**52)
     part = call.options.get("as", "buyer")
     if part == "carrier":
         return _carrier_batch(_pdptw_fleet(instance, day_ms), wid, ledger)
     if part != "buyer":
         raise Refusal("match.option", f"expected as=carrier or as=buyer, got {part!r}")
-    of = _option(call, "of", 1, 1_000)
-    mine = _option(call, "is", 0, 1_000)
+    of = _option(call, "of", 1, least=1)
+    mine = _option(call, "is", 0)
     known = {r.record.ref for r in ledger.requests.values() if r.cid == cid}
     requests = [
         _pdptw_request(instance, request, day_ms)
@@ -101,61 +106,88 @@ def from_pdptw(call: Call, wid: WriterId, ledger: Ledger, cid: CoopId) -> Batch:
 
 
 def requests_for_orders(
-    ledger: Ledger, cid: CoopId, place_name: object
-) -> Iterator[tuple[TransportRequest, Sequence[EntryId]]]:
+    ledger: Ledger, cid: CoopId, place_name: str | None
+) -> Iterator[TransportRequest]:
     """Yield a request for each own accepted order that lies between known places.
 
     The reference is the order's id, so no order is ever carried twice.
     """
     known = {r.record.ref for r in ledger.requests.values() if r.cid == cid}
-    for order_id, response in ledger.responses.items():
-        seen = ledger.orders.get(order_id)
-        ref = f"order-{order_id.hex()[:40]}"
-        if seen is None or seen.cid != cid or response.code != "AP" or ref in known:
-            continue
-        order = seen.record
-        if order.window is msgspec.UNSET or response.ship_from is msgspec.UNSET:
-            continue
-        if response.weight_g is msgspec.UNSET or not response.weight_g:
-            continue
-        table = _table_with(ledger, response.ship_from.name, place_name)
-        if table is None:
-            continue
-        table_ref, pickup, delivery = table
-        yield (
-            TransportRequest(
-                delivery=Visit(place=delivery, service_s=UNLOAD_S, window=order.window),
-                load=Vector(weight_g=response.weight_g),
-                order=order_id,
-                pickup=Visit(place=pickup, service_s=UNLOAD_S, window=order.window),
-                ref=ref,
-                table_ref=table_ref,
-            ),
-            [],
-        )
+    for seen in ledger.orders.values():
+        ref = f"order-{seen.id.hex()[:40]}"
+        answer = ledger.response(seen) if seen.cid == cid and ref not in known else None
+        if answer is not None and answer.code == "AP":
+            request = _request_for(ledger, seen, answer, place_name, ref)
+            if request is not None:
+                yield request
 
 
-def _table_with(ledger: Ledger, origin: str, target: object) -> tuple[str, int, int] | None:
-    """Return a travel table on which both places stand, with their indexes."""
-    for rows in ledger.tables.values():
-        table = rows.get(0)
-        if table is None or table.places is msgspec.UNSET:
+def _request_for(
+    ledger: Ledger, seen: SeenOrder, answer: OrderResponse, place_name: str | None, ref: str
+) -> TransportRequest | None:
+    """Return the request for an order, or None while where, when or how much is not known."""
+    window, origin, weight = seen.record.window, answer.ship_from, answer.weight_g
+    if window is UNSET or origin is UNSET or weight is UNSET or not weight:
+        return None
+    table = _table_with(ledger, origin.name, place_name)
+    if table is None:
+        return None
+    table_ref, pickup, delivery = table
+    return TransportRequest(
+        delivery=Visit(place=delivery, service_s=UNLOAD_S, window=window),
+        load=Vector(weight_g=weight),
+        order=seen.id,
+        pickup=Visit(place=pickup, service_s=UNLOAD_S, window=window),
+        ref=ref,
+        table_ref=table_ref,
+    )
+
+
+def _table_with(ledger: Ledger, origin: str, target: str | None) -> tuple[str, int, int] | None:
+    """Return the table of a capacity on which both places stand, with their indexes."""
+    for capacity in ledger.capacities.values():
+        parts = ledger.table(capacity.owner, capacity.table_ref)
+        if not parts or parts[0].places is UNSET:
             continue
-        names = [place.name for place in table.places]
-        if origin in names and target in names:
-            return table.ref, names.index(origin), names.index(str(target))
+        names = [place.name for place in parts[0].places[: parts[0].size]]
+        if target is not None and origin in names and target in names:
+            return capacity.table_ref, names.index(origin), names.index(target)
     return None
 
 
 def _carrier_batch(fleet: _Fleet, wid: WriterId, ledger: Ledger) -> Batch:
-    """Return the table's parts and the capacity on it."""
+    """Return the table's parts and the capacity on it, or nothing where they are published."""
+    tables = _tables(fleet)
+    capacity = Capacity(
+        depot=fleet.depot,
+        owner=wid,
+        ref=fleet.ref,
+        resource=Vector(vehicles=fleet.vehicles),
+        table=table_hash(len(fleet.places), b"".join(part.seconds for part in tables)),
+        table_ref=fleet.ref,
+        tariff=fleet.tariff,
+        vehicle=fleet.vehicle,
+        window=fleet.window,
+    )
+    lines = len(tables) + 1
+    for known in ledger.own_capacities().values():
+        if known.ref == fleet.ref and known != capacity:
+            raise Refusal("match.ref_used", f"expected another ref than {fleet.ref} for a change")
+        if known == capacity:
+            return Batch(lines=lines, new=[])
+    build_problem(capacity, tables, [])  # what no node could plan on is not published
+    return Batch(lines=lines, new=[*tables, capacity])
+
+
+def _tables(fleet: _Fleet) -> list[TravelTable]:
+    """Return the table in parts; the first carries the places."""
     size = len(fleet.places)
-    parts = split_rows(size, fleet.seconds)
-    known = ledger.tables.get((wid, fleet.ref), {})
-    tables: list[New] = [
+    beside = sum(len(encode(place)) for place in fleet.places)
+    parts = split_rows(size, fleet.seconds, beside=beside)
+    return [
         TravelTable(
             first_row=first,
-            places=fleet.places if first == 0 else msgspec.UNSET,
+            places=fleet.places if first == 0 else UNSET,
             provider=fleet.provider,
             ref=fleet.ref,
             rows=len(cells) // (4 * size),
@@ -163,23 +195,7 @@ def _carrier_batch(fleet: _Fleet, wid: WriterId, ledger: Ledger) -> Batch:
             size=size,
         )
         for first, cells in parts
-        if first not in known
     ]
-    capacity = Capacity(
-        depot=fleet.depot,
-        owner=wid,
-        ref=fleet.ref,
-        resource=Vector(vehicles=fleet.vehicles),
-        table=table_hash(size, b"".join(cells for _, cells in parts)),
-        table_ref=fleet.ref,
-        tariff=fleet.tariff,
-        vehicle=fleet.vehicle,
-        window=fleet.window,
-    )
-    published = [ledger.capacity(id_) for id_ in ledger.capacities]
-    is_published = any(c is not None and (c.owner, c.ref) == (wid, fleet.ref) for c in published)
-    new = tables if is_published else [*tables, capacity]
-    return Batch(lines=len(parts) + 1, new=new)
 
 
 def _pdptw_fleet(instance: pdptw.Instance, day_ms: int) -> _Fleet:
@@ -231,8 +247,8 @@ def _window(day_ms: int, earliest_s: int, latest_s: int) -> Window:
     return Window(from_ms=day_ms + 1000 * earliest_s, to_ms=day_ms + 1000 * latest_s)
 
 
-def _option(call: Call, name: str, default: int, ceiling: int) -> int:
+def _option(call: Call, name: str, default: int, *, least: int = 0, most: int = 1_000) -> int:
     text = call.options.get(name, str(default))
-    if not text.isdecimal() or int(text) > ceiling:
-        raise Refusal("match.option", f"expected {name} from 0 to {ceiling}, got {text!r}")
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise Refusal("match.option", f"expected {name} from {least} to {most}, got {text!r}")
     return int(text)

@@ -8,49 +8,34 @@ every proposal by plain arithmetic and signs what it found.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from sheaf_protocol.digest import Digest, digest
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.lifecycle.hold import Hold
-from sheaf_protocol.records import (
-    OK,
-    HoldConfirm,
-    HoldRelease,
-    HoldRequest,
-    MatchAccept,
-    MatchProposal,
-    ShipmentBooking,
-    Vector,
-    Verdict,
-)
-from sheaf_services.shipment_matching import publishing
-from sheaf_services.shipment_matching.check import check_plan
-from sheaf_services.shipment_matching.holds import HoldState, decide_holds, next_deadline_ms
+from sheaf_protocol.records import OK
+from sheaf_services.shipment_matching.deal import ACCEPT_MS, hold_ids
+from sheaf_services.shipment_matching.holds import WAIT, decide_holds, next_deadline_ms
+from sheaf_services.shipment_matching.judging import Judge
 from sheaf_services.shipment_matching.ledger import Ledger
-from sheaf_services.shipment_matching.proposal import (
-    Costs,
-    Inputs,
-    make_proposal,
-    verify_proposal,
+from sheaf_services.shipment_matching.planning import ONE, Budgets, Planner
+from sheaf_services.shipment_matching.publishing import (
+    from_json,
+    from_pdptw,
+    requests_for_orders,
 )
-from sheaf_services.shipment_matching.solve import (
-    OWN_BUDGET,
-    POOLED_BUDGET,
-    Matching,
-    solve_matching,
-    solve_parties,
-)
-from sheaf_services.shipment_matching.translate import party_of
+from sheaf_services.shipment_matching.report import report
+from sheaf_services.shipment_matching.solve import POOLED_BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sheaf_node.plugins import Call, Json, SeenRecord, ServiceContext
-    from sheaf_protocol.digest import EntryId
-
-HOLD_MS: Final = 15 * 60_000
-"""A quarter of an hour: the matcher confirms at once when every leg is held."""
+    from sheaf_protocol.charter import Role
+    from sheaf_services.shipment_matching.holds import HoldState
+    from sheaf_services.shipment_matching.publishing import Batch
 
 
 class ShipmentMatching:
@@ -70,6 +55,7 @@ class ShipmentMatching:
             "hold.confirm",
             "hold.confirmed",
             "hold.release",
+            "hold.revoke",
             "hold.expired",
             "shipment.book",
             "order.place",
@@ -77,13 +63,19 @@ class ShipmentMatching:
         }
     )
 
-    def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        settings: Mapping[str, Any],
+        budgets: Budgets | None = None,
+    ) -> None:
+        given = _read(settings)
+        budgets = budgets or Budgets(pooled=replace(POOLED_BUDGET, starts=given.starts))
         self._context = context
-        self._place = settings.get("place")
-        self._ledger = Ledger()
-        self._wanted: dict[str, Inputs] = {}
-        self._own_costs: dict[EntryId, int] = {}
-        self._checked: dict[EntryId, Costs | Refusal] = {}
+        self._place = None if given.place is UNSET else given.place
+        self._ledger = Ledger(context.wid)
+        self._judge = Judge(context, self._ledger, budgets.own)
+        self._planner = Planner(context, self._ledger, budgets)
 
     @property
     def commands(self) -> Mapping[str, Callable[[Call], Json]]:
@@ -104,181 +96,67 @@ class ShipmentMatching:
         self._ledger.fold(seen)
 
     def finish(self, key: str, result: object) -> None:
-        """Take a solver's trips: a plan to propose, or the own trips to compare a baseline with."""
-        if isinstance(result, Matching) and key in self._wanted:
-            inputs = self._wanted.pop(key)
-            self._context.publish(make_proposal(inputs, result), refs=[inputs.capacity_id])
-        elif isinstance(result, dict):
-            self._note_own_trips(key, result)
+        """Take a plan to propose, or the own trips to compare a baseline with."""
+        if not self._judge.finish(key, result):
+            self._planner.finish(key, result)
 
     def decide(self) -> None:
         """Do what is due: check, accept, hold, book, answer holds, ask for transport."""
-        for proposal_id, seen in self._ledger.proposals.items():
-            if isinstance(seen.record, MatchProposal):
-                self._decide_proposal(proposal_id, seen, seen.record)
+        self._judge.decide()
+        self._planner.decide()
         self._answer_holds()
-        self._request_transport()
+        for request in requests_for_orders(self._ledger, self._context.cid, self._place):
+            self._context.publish(request)
 
-    # --- checking and accepting -------------------------------------------------------------
-
-    def _decide_proposal(
-        self, proposal_id: EntryId, seen: SeenRecord, proposal: MatchProposal
-    ) -> None:
-        inputs = self._ledger.inputs(proposal.capacity, proposal.requests)
-        if inputs is None:
-            return
-        me = (proposal_id, self._context.wid)
-        if me not in self._ledger.verdicts:
-            self._judge(proposal_id, inputs, proposal)
-        elif self._ledger.is_verified(*me):
-            self._accept(proposal_id, inputs, proposal)
-            if seen.wid == self._context.wid:
-                self._book(proposal_id, proposal)
-
-    def _judge(self, proposal_id: EntryId, inputs: Inputs, proposal: MatchProposal) -> None:
-        """Sign what our own arithmetic finds; a party first plans its own trips to compare."""
-        finding = self._check(proposal_id, inputs, proposal)
-        if isinstance(finding, Refusal):
-            self._sign(proposal_id, finding.code)
-            return
-        claimed = finding.baselines.get(self._context.cid)
-        if claimed is None:
-            self._sign(proposal_id, OK)
-        elif proposal_id not in self._own_costs:
-            own = inputs.problem().for_party(party_of(self._context.cid))
-            self._context.run(f"own:{proposal_id.hex()}", solve_parties, own, OWN_BUDGET)
-        elif self._own_costs[proposal_id] < claimed:
-            # A baseline padded with bad trips would make any share look fair.
-            self._sign(proposal_id, "match.baseline_high")
-        else:
-            self._sign(proposal_id, OK)
-
-    def _check(
-        self, proposal_id: EntryId, inputs: Inputs, proposal: MatchProposal
-    ) -> Costs | Refusal:
-        if proposal_id not in self._checked:
-            try:
-                self._checked[proposal_id] = verify_proposal(inputs, proposal)
-            except Refusal as refusal:
-                self._checked[proposal_id] = refusal
-        return self._checked[proposal_id]
-
-    def _sign(self, proposal_id: EntryId, code: str) -> None:
-        verdict = Verdict(code=code, level="full", subject=proposal_id)
-        self._context.publish(verdict, refs=[proposal_id])
-
-    def _note_own_trips(self, key: str, trips: dict[str, Any]) -> None:
-        for proposal_id, seen in self._ledger.proposals.items():
-            if key != f"own:{proposal_id.hex()}" or not isinstance(seen.record, MatchProposal):
-                continue
-            inputs = self._ledger.inputs(seen.record.capacity, seen.record.requests)
-            if inputs is not None:
-                party = party_of(self._context.cid)
-                own = inputs.problem().for_party(party)
-                self._own_costs[proposal_id] = check_plan(own, trips[party]).cost_minor
-
-    def _accept(self, proposal_id: EntryId, inputs: Inputs, proposal: MatchProposal) -> None:
-        mine = any(request.cid == self._context.cid for request in inputs.requests)
-        if mine and self._context.cid not in self._ledger.accepts.get(proposal_id, ()):
-            self._context.publish(MatchAccept(proposal=proposal_id), refs=[proposal_id])
-
-    # --- holding and booking ----------------------------------------------------------------
-
-    def _book(self, proposal_id: EntryId, proposal: MatchProposal) -> None:
-        """Hold a vehicle for each trip, confirm when all are held, book when all are confirmed."""
-        parties = {share.cid for share in proposal.shares}
-        if proposal_id in self._ledger.bookings or not parties <= self._ledger.accepts.get(
-            proposal_id, set()
-        ):
-            return
-        ids = [_hold_id(proposal_id, number) for number in range(len(proposal.trips))]
-        known = {hold.request.hold: hold for hold in self._holds(proposal.capacity)}
-        missing = [hold_id for hold_id in ids if hold_id not in known]
-        if missing:
-            self._request_holds(proposal_id, proposal, missing)
-            return
-        self._advance_holds(proposal_id, [known[hold_id] for hold_id in ids])
-
-    def _request_holds(
-        self, proposal_id: EntryId, proposal: MatchProposal, ids: list[Digest]
-    ) -> None:
-        one = Vector(vehicles=1)
-        for hold_id in ids:
-            request = HoldRequest(
-                capacity=proposal.capacity,
-                group=digest("hold-group", proposal_id),
-                hold=hold_id,
-                hold_for_ms=HOLD_MS,
-                max=one,
-                min=one,
-            )
-            self._context.publish(request, refs=[proposal.capacity, proposal_id])
-
-    def _advance_holds(self, proposal_id: EntryId, holds: list[HoldState]) -> None:
-        """Commit when every leg is held; release the others when one will never be."""
-        states = {hold.state for hold in holds}
-        if states == {Hold.CONFIRMED}:
-            booking = ShipmentBooking(
-                holds=[hold.request.hold for hold in holds], proposal=proposal_id
-            )
-            self._context.publish(booking, refs=[proposal_id])
-        elif states & {Hold.REFUSED, Hold.EXPIRED, Hold.RELEASED, Hold.REVOKED}:
-            self._release(holds)
-        elif states <= {Hold.HELD, Hold.CONFIRMED}:
-            for hold in holds:
-                if hold.state is Hold.HELD and hold.confirm_id is None and hold.grant_id:
-                    confirm = HoldConfirm(grant=hold.grant_id, hold=hold.request.hold)
-                    self._context.publish(confirm, refs=[hold.grant_id])
-
-    def _release(self, holds: list[HoldState]) -> None:
-        for hold in holds:
-            if hold.state is Hold.HELD and hold.confirm_id is None and hold.grant_id:
-                release = HoldRelease(grant=hold.grant_id, hold=hold.request.hold)
-                self._context.publish(release, refs=[hold.grant_id])
-
-    def _holds(self, capacity_id: EntryId) -> list[HoldState]:
-        capacity = self._ledger.capacity(capacity_id)
-        if capacity is None:
-            return []
-        own = self._ledger.holds.states({capacity_id: capacity})
-        return [hold for hold in own if hold.asker == self._context.wid]
+    # --- the owner of capacity --------------------------------------------------------------
 
     def _answer_holds(self) -> None:
         """As the owner of a capacity, answer what was asked for, by our own clock."""
-        own = {
-            id_: capacity
-            for id_ in self._ledger.capacities
-            if (capacity := self._ledger.capacity(id_)) is not None
-            and capacity.owner == self._context.wid
-        }
+        own, book = self._ledger.own_capacities(), self._ledger.holds
         if not own:
             return
-        for answer, ref in decide_holds(self._ledger.holds, own, self._context.now_ms()):
+        for answer, ref in decide_holds(book, own, self._context.now_ms(), self._policy):
             self._context.publish(answer, refs=[ref])
-        deadline_ms = next_deadline_ms(self._ledger.holds, own)
+        deadline_ms = next_deadline_ms(book, own)
         if deadline_ms is not None:
             self._context.wake_at(deadline_ms + 1)
 
-    # --- commands and views -----------------------------------------------------------------
+    def _policy(self, hold: HoldState) -> str | None:
+        """Return None for a vehicle that a proposal needs which we found right and all accepted.
 
-    def _request_transport(self) -> None:
-        """Ask for carriage of every order of ours that the supplier accepted."""
-        for request, refs in publishing.requests_for_orders(
-            self._ledger, self._context.cid, self._place
-        ):
-            self._context.publish(request, refs=refs)
+        Without this, a matcher could lock all vehicles of its rivals' customers for good.
+        """
+        proposal = self._ledger.proposal_of(hold.asker, hold.request.group)
+        verdict = None if proposal is None else self._ledger.verdict(proposal.id)
+        if proposal is None or verdict is None:
+            return WAIT
+        if verdict != OK or hold.request.capacity != proposal.record.capacity:
+            return "hold.not_proposed"
+        is_one = hold.request.max == hold.request.min == ONE
+        if not is_one or hold.request.hold not in hold_ids(proposal.id, len(proposal.record.trips)):
+            return "hold.not_proposed"
+        if not self._ledger.is_accepted(proposal):
+            return WAIT
+        first_ms = min(self._ledger.accepts[proposal.id].values())
+        return "hold.too_late" if self._context.now_ms() > first_ms + ACCEPT_MS else None
+
+    # --- commands and views -----------------------------------------------------------------
 
     def _import_transport(self, call: Call) -> Json:
         """Publish a PDPTW file's part: `as=carrier`, or `as=buyer` with `of` and `is`."""
-        records = publishing.from_pdptw(call, self._context.wid, self._ledger, self._context.cid)
-        return self._publish_new(records, call)
+        records = from_pdptw(call, self._context.wid, self._ledger, self._context.cid)
+        role: Role = "carrier" if call.options.get("as") == "carrier" else "buyer"
+        return self._publish_new(records, call, role)
 
     def _publish_capacity(self, call: Call) -> Json:
         """Publish a travel table, then vehicles on it, from JSON."""
-        records = publishing.from_json(call.body, self._context.wid, self._ledger)
-        return self._publish_new(records, call)
+        records = from_json(call.body, self._context.wid, self._ledger)
+        return self._publish_new(records, call, "carrier")
 
-    def _publish_new(self, records: publishing.Batch, call: Call) -> Json:
+    def _publish_new(self, records: Batch, call: Call, role: Role) -> Json:
+        if role not in self._roles():
+            detail = f"expected a co-op with the role {role} in this federation"
+            raise Refusal("policy.role", detail)
         if "dry_run" not in call.options:
             for record in records.new:
                 self._context.publish(record)
@@ -286,71 +164,34 @@ class ShipmentMatching:
 
     def _match(self, call: Call) -> Json:
         """Plan trips for the open requests on each capacity; ask again to see how it stands."""
-        if "matcher" not in self._context.federation.roles[self._context.cid]:
+        if "matcher" not in self._roles():
             raise Refusal("match.not_matcher", "expected a node with the role matcher")
-        state = "idle"
-        for capacity_id in self._ledger.capacities:
-            capacity = self._ledger.capacity(capacity_id)
-            if capacity is None:
-                continue
-            requests = self._ledger.open_requests(capacity)
-            inputs = self._ledger.inputs(capacity_id, [request.id for request in requests])
-            if requests and inputs is not None:
-                state = self._plan(inputs)
-        return {"state": state}
-
-    def _plan(self, inputs: Inputs) -> str:
-        ids = [request.id for request in inputs.requests]
-        for seen in self._ledger.proposals.values():
-            if isinstance(seen.record, MatchProposal) and seen.record.requests == ids:
-                return "proposed"
-        key = f"match:{digest('match-job', inputs.capacity_id, *ids).hex()}"
-        if key not in self._wanted:
-            self._wanted[key] = inputs
-            problem = inputs.problem()
-            self._context.run(key, solve_matching, problem, POOLED_BUDGET, OWN_BUDGET)
-        return "planning"
+        return {"state": self._planner.match(), "unserved": len(self._planner.why)}
 
     def _report(self, call: Call) -> Json:
-        """Show each proposal, what this node found, and what each party pays."""
-        proposals = []
-        for proposal_id, seen in self._ledger.proposals.items():
-            if not isinstance(seen.record, MatchProposal):
-                continue
-            inputs = self._ledger.inputs(seen.record.capacity, seen.record.requests)
-            finding = None if inputs is None else self._check(proposal_id, inputs, seen.record)
-            proposals.append(
-                {
-                    "id": proposal_id.hex(),
-                    "verdict": self._ledger.verdicts.get((proposal_id, self._context.wid)),
-                    "is_booked": proposal_id in self._ledger.bookings,
-                    "requests": len(seen.record.requests),
-                    "trips": len(seen.record.trips),
-                    "costs": _costs_json(finding),
-                }
-            )
-        return {
-            "proposals": proposals,
-            "requests": len(self._ledger.requests),
-            "orders": len(self._ledger.orders),
-            "capacities": len(self._ledger.capacities),
-        }
+        """Show each proposal, how far it came, what each party pays and what keeps the rest."""
+        return report(self._ledger, self._judge, self._planner.why, self._context)
+
+    def _roles(self) -> frozenset[Role]:
+        return self._context.federation.roles[self._context.cid]
 
 
-def _hold_id(proposal_id: EntryId, number: int) -> Digest:
-    """Return the id of a trip's hold: derived, so that asking again is the same hold."""
-    return digest("hold", proposal_id, number.to_bytes(4, "big"))
+class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[services.shipment_matching]` in a node's settings."""
+
+    place: str | UnsetType = UNSET
+    """The name under which this co-op stands on travel tables."""
+    starts: Annotated[int, Meta(ge=1, le=64)] = POOLED_BUDGET.starts
+    """Independent searches for pooled trips; the best counts, and each costs as much CPU."""
 
 
-def _costs_json(finding: Costs | Refusal | None) -> Json:
-    if not isinstance(finding, Costs):
-        return None
-    return {
-        "round_trips": finding.round_trips,
-        "own_pooled": finding.own_pooled,
-        "pooled": finding.pooled,
-        "parties": [
-            {"cid": cid.hex(), "share": share, "baseline": finding.baselines[cid]}
-            for cid, share in sorted(finding.shares.items())
-        ],
-    }
+def _read(settings: Mapping[str, Any]) -> _Settings:
+    for name in settings:
+        if name not in _Settings.__struct_fields__:
+            known = " or ".join(_Settings.__struct_fields__)
+            detail = f"services.shipment_matching: expected the setting {known}, got {name!r}"
+            raise Refusal("config.unknown_key", detail)
+    try:
+        return msgspec.convert(dict(settings), _Settings)
+    except msgspec.ValidationError as exc:
+        raise Refusal("config.invalid", f"services.shipment_matching: {exc}") from exc

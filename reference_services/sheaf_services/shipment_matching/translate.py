@@ -69,24 +69,33 @@ def build_problem(
     Raises Refusal `match.table`, `match.dimension`, `match.problem_invalid`.
     """
     travel = join_table(parts, capacity.table)
-    dimension, limit = _one_dimension(capacity)
-    start_ms = capacity.window.from_ms
-    tasks = tuple(
-        _task(index, request, dimension, start_ms) for index, request in enumerate(requests)
-    )
-    fleet = Fleet(
+    tasks = tuple(task_of(capacity, index, request) for index, request in enumerate(requests))
+    return Problem(tasks=tasks, fleet=_fleet(capacity), travel=travel)
+
+
+def task_of(capacity: Capacity, index: int, request: SeenRequest) -> Task:
+    """Return one request as a task for this capacity.
+
+    Raises Refusal `match.dimension`, `match.problem_invalid`.
+    """
+    dimension, _ = _one_dimension(capacity)
+    return _task(index, request, dimension, capacity.window.from_ms)
+
+
+def _fleet(capacity: Capacity) -> Fleet:
+    _, limit = _one_dimension(capacity)
+    return Fleet(
         depot_place=capacity.depot,
         vehicles=capacity.resource.amounts().get("vehicles", 0),
         capacity=limit,
         earliest_s=0,
-        latest_s=(capacity.window.to_ms - start_ms) // 1000,
+        latest_s=(capacity.window.to_ms - capacity.window.from_ms) // 1000,
         tariff=Tariff(
             amount_minor=capacity.tariff.amount,
             base_s=capacity.tariff.base_s,
             per_trip_minor=capacity.tariff.per_trip,
         ),
     )
-    return Problem(tasks=tasks, fleet=fleet, travel=travel)
 
 
 def join_table(parts: Sequence[TravelTableRecord], expected: Digest) -> TravelTable:
@@ -111,13 +120,24 @@ def join_table(parts: Sequence[TravelTableRecord], expected: Digest) -> TravelTa
     return TravelTable(size=row, seconds=cells)
 
 
-def split_rows(size: int, seconds: Sequence[int], limit: int = 64_000) -> list[tuple[int, bytes]]:
-    """Return (first row, big-endian cells) for parts that fit into one payload each."""
-    rows = max(1, limit // (4 * size))
+def split_rows(
+    size: int, seconds: Sequence[int], *, beside: int = 0, limit: int = 64_000
+) -> list[tuple[int, bytes]]:
+    """Return (first row, big-endian cells) for parts that fit into one payload each.
+
+    The first part leaves `beside` bytes for the places, which travel with it.
+    Raises Refusal `match.table` where not even one row fits beside them.
+    """
+    rows, first = limit // (4 * size), 0
+    end = min(size, (limit - beside) // (4 * size))
+    if end < 1:
+        detail = f"expected places of at most {limit - 4 * size} bytes together, got {beside}"
+        raise Refusal("match.table", detail)
     parts = []
-    for first in range(0, size, rows):
-        cells = seconds[first * size : min(first + rows, size) * size]
+    while first < size:
+        cells = seconds[first * size : end * size]
         parts.append((first, b"".join(cell.to_bytes(4, "big") for cell in cells)))
+        first, end = end, min(size, end + rows)
     return parts
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sheaf_protocol.digest import EntryId
-from sheaf_protocol.records import Item, Verdict, Window
+from sheaf_protocol.codec import encode
+from sheaf_protocol.digest import EntryId, WriterId
+from sheaf_protocol.log import Head
+from sheaf_protocol.records import Item, LogCut, PoolClose, Verdict, Window
 from sheaf_services.pooled_purchasing import inputs as module
-from sheaf_services.pooled_purchasing.evaluate import evaluate
-from sheaf_services.pooled_purchasing.inputs import Book, inputs_hash, taken_before
+from sheaf_services.pooled_purchasing.inputs import MAX_CUT, Book, inputs_hash, make_cut
 
 OTHER_ITEM = Item(code="hay", name="Hay", scale=0, unit="XBG")
 
@@ -216,25 +217,82 @@ def test_inputs_hash_does_not_depend_on_the_order_of_ids():
     assert inputs_hash(pool, [one], [two]) != inputs_hash(pool, [one, two], [])
 
 
-def test_demands_are_taken_by_pools_that_the_same_owner_awarded_before(make_market):
+def test_a_member_that_floods_an_item_crowds_out_nobody(make_market):
     market = make_market()
-    market.offer((1, 900))
-    demand = market.demand("hill", 5)
-    first = market.close()
-    second = market.close().close
-    award = market.write("owner", evaluate(first).award)
-    third = market.write("owner", second.record)
+    few = {market.demand(who, 1).id for who in ("hill", "dale") for _ in range(3)}
+    for _ in range(1_030):
+        market.demand("flood", 1)
 
-    assert taken_before(third, [first.close, second], [award]) == {demand.id}
-    assert taken_before(second, [first.close, second], [award]) == frozenset()
+    counted = counted_demands(market)
+
+    assert few < set(counted)
+    assert counted == sorted(counted)
+    assert len(counted) == 1_024
 
 
-def test_another_owners_awards_take_nothing(make_market):
+def test_a_supplier_that_floods_an_item_crowds_out_nobody(make_market):
     market = make_market()
-    market.offer((1, 900))
-    market.demand("hill", 5)
-    first = market.close()
-    award = market.write("owner", evaluate(first).award)
-    elsewhere = market.write("dale", first.close.record)
+    tiers = [(n, 1_000 - n) for n in range(1, 65)]
+    for n in range(20):
+        market.offer(*tiers, who="flood", ref=f"r{n}")
+    honest = market.offer((1, 900))
 
-    assert taken_before(elsewhere, [first.close], [award]) == frozenset()
+    counted = counted_offers(market)
+
+    assert honest.id in counted
+    assert counted == sorted(counted)
+
+
+def test_a_longer_cut_leaves_room_for_fewer_demands(make_market):
+    market = make_market()
+    for n in range(240):
+        for _ in range(5):
+            market.demand(f"coop-{n}", 1)
+    counted = market.book.counted(market.pool.record, market.cut())
+    close = PoolClose(
+        cut=market.cut(), demands=[d.id for d in counted.demands], offers=[], pool=market.pool.id
+    )
+
+    assert 900 < len(counted.demands) < 1_024
+    assert len(encode(close)) < 65_520
+
+
+def test_an_owner_that_pads_its_cut_keeps_nobody_out(make_market):
+    market = make_market()
+    wanted = sorted(market.demand("hill", 1).id for _ in range(600))
+    padding = [
+        LogCut(cid=market.cid(f"x{n}"), head=market.pool.id, seq=1, wid=market.wid(f"x{n}"))
+        for n in range(600)
+    ]
+
+    assert counted_demands(market, cut=[*market.cut(), *padding]) == wanted
+
+
+def test_a_cut_names_the_own_log_and_those_with_lines_for_the_item(make_market):
+    market = make_market()
+    market.demand("hill", 1)
+    market.demand("dale", 1, item=OTHER_ITEM)
+    heads = heads_of(market, ["owner", "hill", "dale"])
+
+    cut = make_cut(heads, market.book.logs_for(market.item.key), market.pool.log)
+
+    assert {line.cid for line in cut} == {market.cid("owner"), market.cid("hill")}
+
+
+def test_a_member_with_many_writers_leaves_room_in_the_cut_for_others(make_market):
+    market = make_market()
+    own, flood, hill = (market.cid(name) for name in ("owner", "flood", "hill"))
+    writers = [WriterId(n.to_bytes(32, "big")) for n in range(1, 400)]
+    logs = {(flood, wid) for wid in writers} | {(hill, market.wid("hill"))}
+    head = Head(seq=1, id=market.pool.id, time_ms=0)
+    heads = [(cid, wid, head) for cid, wid in sorted(logs | {market.pool.log})]
+
+    cut = make_cut(heads, logs, market.pool.log)
+
+    assert len(cut) == MAX_CUT
+    assert {line.cid for line in cut} == {own, flood, hill}
+
+
+def heads_of(market, names):
+    seen = [market.heads[name] for name in names]
+    return [(s.cid, s.wid, Head(seq=s.seq, id=s.id, time_ms=0)) for s in seen]

@@ -75,12 +75,15 @@ def test_quantities_and_prices_are_exact_at_the_items_scale():
         line(unit="kg", min_quantity="100", price="0.755"),
     )
 
-    assert (offer.item.scale, offer.base) == (1, 100)
-    assert offer.tiers == [Tier(amount=800, from_quantity=5), Tier(amount=755, from_quantity=1_000)]
+    assert (offer.item.scale, offer.base) == (3, 10_000)
+    assert offer.tiers == [
+        Tier(amount=800, from_quantity=500),
+        Tier(amount=755, from_quantity=100_000),
+    ]
 
 
-def test_a_scale_that_the_federation_has_agreed_holds():
-    (offer,) = parse(line(unit="kg"), scales={("ewe-nuts", "KGM"): 3})
+def test_the_scale_is_the_units_whatever_the_list_says():
+    (offer,) = parse(line(unit="kg", min_quantity="1"))
 
     assert (offer.item.scale, offer.base, offer.tiers[0].from_quantity) == (3, 1_000, 1_000)
 

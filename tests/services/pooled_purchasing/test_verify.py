@@ -242,6 +242,24 @@ def test_a_second_award_of_a_pool_is_refused(market):
     assert refusal(inputs, second) == "award.second"
 
 
+def test_a_false_award_after_the_true_one_is_named_by_its_own_fault(market):
+    inputs = market.close()
+    first = market.write("owner", evaluate(inputs).award)
+    false = market.write("owner", moved_line(first.record, "amount", 1))
+
+    assert refusal(dataclasses.replace(inputs, decided=first.id), false) == "award.amount"
+
+
+def test_a_second_lapse_of_a_pool_is_refused(make_market):
+    market = make_market()
+    inputs = market.close()
+    first = market.write("owner", lapse_of(inputs, reason="pool.no_demand"))
+    second = market.write("owner", first.record)
+
+    verify_lapse(inputs, first)
+    assert lapse_refusal(dataclasses.replace(inputs, decided=first.id), second) == "lapse.second"
+
+
 def test_an_award_with_too_few_co_ops_is_refused(make_market):
     market = fixed_market(make_market)
     award = market.write("owner", evaluate(market.close()).award)
@@ -486,14 +504,14 @@ def test_a_lapse_for_another_reason_than_the_true_one_is_refused(make_market):
     assert lapse_refusal(inputs, lapse) == "lapse.reason"
 
 
-def test_a_lapse_by_another_or_after_a_decision_or_with_demands_left_out_is_refused(market):
+def test_a_lapse_by_another_or_unfounded_or_with_demands_left_out_is_refused(market):
     inputs = market.close()
     lapse = market.write("owner", lapse_of(inputs))
     decided = dataclasses.replace(inputs, decided=OTHER)
     without = with_close(inputs, demands=inputs.close.record.demands[1:])
 
     assert lapse_refusal(inputs, market.write("hill", lapse.record)) == "lapse.not_owner"
-    assert lapse_refusal(decided, lapse) == "lapse.second"
+    assert lapse_refusal(decided, lapse) == "lapse.unfounded"
     assert lapse_refusal(without, lapse) == "lapse.demand_missing"
 
 

@@ -57,3 +57,9 @@ def read_instance() -> Callable[[str], bytes]:
         return path.read_bytes()
 
     return read
+
+
+@pytest.fixture
+def small_pdptw() -> bytes:
+    """Return a file with two requests among five places."""
+    return Path(__file__).with_name("small_pdptw.txt").read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,31 +18,7 @@ from sheaf_services.shipment_matching.problem import Tariff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SMALL = """\
-NAME: small
-LOCATION: Nowhere
-COMMENT: written for this test: two requests
-TYPE: PDPTW
-SIZE: 5
-DISTRIBUTION: none
-DEPOT: central
-ROUTE-TIME: 240
-TIME-WINDOW: 120
-CAPACITY: 300
-NODES
-0 41.39753660 2.12356330 0 0 240 0 0 0
-1 41.40052560 -2.11713440 22 129 240 5 0 3
-2 -0.00000060 2.19094860 20 0 92 5 0 4
-3 41.43955720 2.21901660 -22 157 222 5 1 0
-4 41.39414000 2.13906990 -20 18 138 6 2 0
-EDGES
-0 2 14 13 10
-3 0 14 12 9
-14 13 0 22 16
-12 11 23 0 18
-11 9 18 18 0
-EOF
-"""
+SMALL = Path(__file__).with_name("small_pdptw.txt").read_text()
 
 
 def spoil(old: str, new: str) -> bytes:
