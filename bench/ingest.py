@@ -108,7 +108,7 @@ async def ingest_all(
     if profile is not None:
         profile.enable()
     for at in range(0, len(sent), BATCH):
-        results = await ingest.receive(sent[at : at + BATCH], live=False)
+        results = await ingest.receive(sent[at : at + BATCH])
         assert all(result.outcome is Outcome.NEW for result in results), results[0]
     if profile is not None:
         profile.disable()

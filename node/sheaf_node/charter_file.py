@@ -119,17 +119,22 @@ def adopt_charter(current: CharterFile, home: Path) -> None:
     """Write a charter that every member signed into the home of one of them.
 
     Raises RemoteProtocolError `charter.*` where a signature is missing or wrong, Refusal
-    `charter.not_member` where the home's co-op is none of them; nothing is then written.
+    `charter.not_member` where the home's co-op is none of them, `charter.second` where the home
+    is in another federation: services work in one. Nothing is then written.
     """
     logs = [fold_key_log(ops) for ops in current.key_logs]
     federation = found(current.certificate, {log.cid: log for log in logs})
     _require_member(current, load_keyring(home))
     folder = home / FOLDER
+    path = folder / f"{federation.fid.hex()}.charter"
+    if any(other != path for other in folder.glob("*.charter")):
+        detail = f"expected a node in no other federation; {home} is in one already"
+        raise Refusal("charter.second", detail)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as exc:
         raise _unwritable(folder, exc) from exc
-    write_file(folder / f"{federation.fid.hex()}.charter", encode(current))
+    write_file(path, encode(current))
 
 
 def adopted_charters(home: Path) -> list[CharterFile]:

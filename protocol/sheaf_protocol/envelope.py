@@ -61,7 +61,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An entry as it travels. An empty signature is proven by a later entry of the same log; an
+    """An entry as it travels. An empty signature was left out, which no node takes yet (LOG-6); an
     empty payload was withheld or erased.
     """
 

@@ -5,6 +5,7 @@ The form of every message is right here; `test_hostile_peer.py` breaks that. Eac
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from sheaf_node.peering.aiohttp_socket import MAX_PINGS
 from sheaf_node.peering.policy import MAX_BAD
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.identity import append_op, signing_key
+from sheaf_protocol.limits import HANDSHAKE_MS
 from sheaf_protocol.link.messages import ControlHave, ControlItems, ControlWant, KeyOps, Want
 from sheaf_protocol.log import make_fork_proof
 from sheaf_protocol.testing.author import LogAuthor, make_coop, unsigned
@@ -140,7 +142,8 @@ async def test_idle_connections_do_not_lock_peers_out(world: World) -> None:
 
     honest = await world.start(1, dials=[victim])
 
-    await world.until(lambda: victim.is_in_sync_with(honest))
+    async with asyncio.timeout(HANDSHAKE_MS / 1000 - 1):  # when idle ones are ended anyway
+        await world.until(lambda: victim.is_in_sync_with(honest))
 
 
 async def test_flood_of_pings_ends_the_link(scene: Scene) -> None:

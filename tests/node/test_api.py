@@ -255,7 +255,7 @@ async def test_entries_without_effect_or_of_unknown_kinds_are_in_the_log(bench: 
         author.append("demand.submit", b"\x80"),
         author.append("x.note", b"\x80"),
     ]
-    await bench.ingest.receive(envelopes, live=False)
+    await bench.ingest.receive(envelopes)
 
     items = (await bench.get("/api/v1/log")).body["items"]
 

@@ -121,7 +121,7 @@ class Node:
                     await self.ingest.receive_fork_proof(item)
                 elif isinstance(item, tuple):
                     await self.ingest.receive_key_ops(item[0], [item[1]])
-        await self.ingest.receive([i for i in items if isinstance(i, Envelope)], live=False)
+        await self.ingest.receive([i for i in items if isinstance(i, Envelope)])
 
     def seen(self) -> tuple[object, ...]:
         roots = [root(self.store.frontier(c.fid)).hex() for c in self.story.certificates]

@@ -181,6 +181,23 @@ def test_adopting_a_charter_that_is_not_signed_by_all_is_refused(
     assert adopted_charters(homes["hill"]) == []
 
 
+def test_a_node_joins_one_federation_and_may_adopt_it_again(
+    homes: dict[str, Path], draft: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.charter"
+    cards = [f"{tmp_path}/{name}.card=buyer" for name in ("hill", "dale")]
+    done("federation", "draft", "Other", *cards, "--out", other)
+    for charter in (draft, other):
+        for name in ("hill", "dale"):
+            done("federation", "sign", charter, "--home", homes[name])
+    done("federation", "adopt", draft, "--home", homes["hill"])
+    done("federation", "adopt", draft, "--home", homes["hill"])
+
+    refused("federation", "adopt", other, "--home", homes["hill"], code="charter.second")
+
+    assert len(adopted_charters(homes["hill"])) == 1
+
+
 def test_a_stranger_neither_signs_nor_adopts(homes: dict[str, Path], draft: Path) -> None:
     for name in ("hill", "dale"):
         done("federation", "sign", draft, "--home", homes[name])

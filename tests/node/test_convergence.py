@@ -84,7 +84,7 @@ async def deliver(ingest: Ingest, item: Item) -> bool:
         elif isinstance(item, tuple):
             await ingest.receive_key_ops(item[0], [item[1]])
         else:
-            [result] = await ingest.receive([item], live=False)
+            [result] = await ingest.receive([item])
             return result.outcome is not Outcome.HELD
     except RemoteProtocolError as exc:
         if exc.fault is not Fault.NOT_YET:

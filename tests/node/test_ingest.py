@@ -65,12 +65,12 @@ class Bench:
     def author(self, coop: TestCoop | None = None) -> LogAuthor:
         return LogAuthor(coop or self.hill, self.fid)
 
-    async def receive(self, *envelopes: Envelope, live: bool = False) -> list[Result]:
-        return await self.ingest.receive(envelopes, live=live)
+    async def receive(self, *envelopes: Envelope) -> list[Result]:
+        return await self.ingest.receive(envelopes)
 
-    async def told(self, *envelopes: Envelope, live: bool = False) -> list[tuple[str, str | None]]:
+    async def told(self, *envelopes: Envelope) -> list[tuple[str, str | None]]:
         """Return outcome and code for each."""
-        results = await self.receive(*envelopes, live=live)
+        results = await self.receive(*envelopes)
         return [(result.outcome.value, result.code) for result in results]
 
 
@@ -127,7 +127,7 @@ def stored_ids(bench: Bench) -> list[bytes]:
 async def test_a_members_record_is_stored_and_announced(bench: Bench) -> None:
     demand = bench.author().publish(DEMAND)
 
-    [result] = await bench.receive(demand, live=True)
+    [result] = await bench.receive(demand)
 
     assert result.outcome is Outcome.NEW
     assert result.entry == bench.store.entry(demand.id)
@@ -271,7 +271,7 @@ async def test_spoilt_bytes_are_rejected_and_not_stored(
 ) -> None:
     entry = bench.author().publish(DEMAND)
 
-    told = await bench.told(spoil(entry), live=True)
+    told = await bench.told(spoil(entry))
 
     assert told == [("rejected", code)]
     assert bench.store.arrival == 0
@@ -302,9 +302,9 @@ async def test_rejected_bytes_are_remembered_per_sender(bench: Bench) -> None:
     entry = bench.author().append("x.note", BODY)
     forged = Envelope(entry.header, bytes(64), entry.payload)
 
-    first = await bench.ingest.receive([forged], live=True, sender=b"evil")
-    again = await bench.ingest.receive([forged], live=True, sender=b"evil")
-    other = await bench.ingest.receive([forged], live=True, sender=b"other")
+    first = await bench.ingest.receive([forged], sender=b"evil")
+    again = await bench.ingest.receive([forged], sender=b"evil")
+    other = await bench.ingest.receive([forged], sender=b"other")
 
     assert {results[0].code for results in (first, again, other)} == {"env.signature"}
     assert "before" in again[0].detail
@@ -317,11 +317,11 @@ async def test_only_the_newest_rejections_of_the_newest_senders_are_remembered(
     entry = bench.author().append("x.note", BODY)
     forged = [Envelope(entry.header, bytes([n]) * 64, entry.payload) for n in range(3)]
 
-    await bench.ingest.receive(forged, live=True, sender=b"evil")
-    results = await bench.ingest.receive(forged, live=True, sender=b"evil")
+    await bench.ingest.receive(forged, sender=b"evil")
+    results = await bench.ingest.receive(forged, sender=b"evil")
     for number in range(300):
-        await bench.ingest.receive(forged[:1], live=True, sender=b"%d" % number)
-    forgotten = await bench.ingest.receive(forged[2:], live=True, sender=b"evil")
+        await bench.ingest.receive(forged[:1], sender=b"%d" % number)
+    forgotten = await bench.ingest.receive(forged[2:], sender=b"evil")
 
     assert ["before" in result.detail for result in results] == [False, True, True]
     assert "before" not in forgotten[0].detail
@@ -379,19 +379,18 @@ async def test_an_entry_without_its_payload_is_held_until_somebody_brings_it(ben
     assert await bench.told(entry) == [("new", None)]
 
 
-# --- proven headers
+# --- signatures
 
 
 def chain(author: LogAuthor, count: int) -> list[Envelope]:
     return [author.append("x.note", BODY) for _ in range(count)]
 
 
-@pytest.mark.parametrize("live", [False, True])
-async def test_a_later_signature_does_not_prove_those_before_it(bench: Bench, live: bool) -> None:
+async def test_a_later_signature_does_not_prove_those_before_it(bench: Bench) -> None:
     """Else whoever signs the ends of two branches alone splits the nodes that took them."""
     first, second = chain(bench.author(), 2)
 
-    told = await bench.told(unsigned(first), second, live=live)
+    told = await bench.told(unsigned(first), second)
 
     assert told == [("rejected", "env.signature"), ("held", "log.gap")]
 
@@ -674,7 +673,7 @@ async def test_what_we_publish_passes_at_a_peer(bench: Bench, tmp_path: Path) ->
         await peer.receive_key_ops(coop.cid, coop.key_ops)
     await peer.receive_certificate(bench.certificate)
 
-    results = await peer.receive([entry.envelope for entry in ours], live=True)
+    results = await peer.receive([entry.envelope for entry in ours])
 
     assert [entry.header.seq for entry in ours] == [1, 2, 3]
     assert {result.outcome for result in results} == {Outcome.NEW}

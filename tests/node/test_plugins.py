@@ -173,7 +173,7 @@ class Bench:
         return host
 
     async def receive(self, *envelopes: Envelope) -> None:
-        await self.parts.ingest.receive(envelopes, live=False)
+        await self.parts.ingest.receive(envelopes)
 
     async def stop(self) -> None:
         for task in self.tasks:

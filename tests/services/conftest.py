@@ -204,7 +204,7 @@ class Federation:
                 last = min(held.head.seq, first + self.dice.randrange(8))
                 if first <= last:
                     entries = giver.store.log_entries(log, first, last, 1 << 20)
-                    await taker.ingest.receive([e.envelope for e in entries], live=True)
+                    await taker.ingest.receive([e.envelope for e in entries])
 
     async def settle(self, each: Callable[[], None] | None = None) -> None:
         """Carry and take turns, nodes in shuffled order, until nothing is new anywhere."""

@@ -75,13 +75,11 @@ class Ingest:
         """The federations that this co-op is a member of, by id."""
         return self._federations
 
-    async def receive(
-        self, envelopes: Sequence[Envelope], *, live: bool, sender: bytes = b""
-    ) -> list[Result]:
+    async def receive(self, envelopes: Sequence[Envelope], *, sender: bytes = b"") -> list[Result]:
         """Take in entries that a peer sent, in their order; return an answer for each.
 
-        Each carries its own signature and payload, whether pushed (`live`) or asked for. `sender`
-        names whose rejections are remembered together.
+        Each carries its own signature and payload. `sender` names whose rejections are remembered
+        together.
         """
         items = [self._open(envelope, sender) for envelope in envelopes]
 

@@ -145,9 +145,7 @@ class Exchange:
                 raise RemoteProtocolError("link.scope", f"expected federation {short(self.fid)}")
             if seen is not None and not message.is_live:
                 self.sync.receive(seen[1], seen[0].seq, now_ms)
-        results = await self._ingest.receive(
-            message.envelopes, live=message.is_live, sender=self._sender
-        )
+        results = await self._ingest.receive(message.envelopes, sender=self._sender)
         for seen, result in zip(glances, results, strict=True):
             if seen is not None:
                 self._learn(seen, result, now_ms)

@@ -1,9 +1,9 @@
 """The tables, their migrations, and how a connection is opened.
 
 A log has a short number, because its 32-byte id in every row and index costs a third of the write.
-An entry without a signature is proven by a later one (`proven_by_seq`); an entry without a payload
-was withheld. Rows are never deleted, and `no_effect` is the only column that is ever updated
-besides a log's `forked_at`.
+There is a place for an entry without a signature that a later one proves (`proven_by_seq`), though
+none is taken so far. An entry without a payload was withheld. Rows are never deleted, and
+`no_effect` is the only column that is ever updated besides a log's `forked_at`.
 """
 
 from __future__ import annotations

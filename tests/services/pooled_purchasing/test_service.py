@@ -387,7 +387,7 @@ async def carry_log(giver, taker):
     for log, held in giver.store.logs.items():
         if held.wid == giver.coop.wid:
             entries = giver.store.log_entries(log, 1, held.head.seq, 1 << 20)
-            await taker.ingest.receive([e.envelope for e in entries], live=True)
+            await taker.ingest.receive([e.envelope for e in entries])
 
 
 async def test_a_writer_that_spams_decisions_gets_a_bounded_number_of_verdicts(town):

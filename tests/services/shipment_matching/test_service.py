@@ -502,7 +502,7 @@ async def carry(giver, taker, upto):
     for log in giver.store.logs:
         entries = giver.store.log_entries(log, 1, 1_000, 1 << 20)
         kept = [e for e in entries if e.header.wid != giver.coop.wid or e.header.seq <= upto]
-        await taker.ingest.receive([e.envelope for e in kept], live=True)
+        await taker.ingest.receive([e.envelope for e in kept])
 
 
 @pytest.mark.parametrize(
