@@ -27,7 +27,7 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from sheaf_node.clock import Clock, Randomness
@@ -90,7 +90,9 @@ async def open_node(home: Path, *, clock: Clock, random: Randomness) -> AsyncIte
         await store.close()
 
 
-async def serve(home: Path, *, clock: Clock, random: Randomness, ready: asyncio.Event) -> None:
+async def serve(
+    home: Path, *, clock: Clock, random: Randomness, on_ready: Callable[[Node], None]
+) -> None:
     """Run a node until cancelled, or until its store fails."""
     async with open_node(home, clock=clock, random=random) as node, AsyncExitStack() as stack:
         network = await stack.enter_async_context(
@@ -119,7 +121,7 @@ async def serve(home: Path, *, clock: Clock, random: Randomness, ready: asyncio.
         stack.push_async_callback(api.stop)
         await peering.start()
         stack.push_async_callback(peering.stop)
-        ready.set()
+        on_ready(node)
         await _run_services(node)
 
 

@@ -24,15 +24,19 @@ from sheaf_protocol.charter import (
     read_charter,
 )
 from sheaf_protocol.codec import decode, encode
+from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.identity import KeyOp, fold_key_log
 from sheaf_protocol.limits import MAX_CERTIFICATE, MAX_KEY_LOG, MAX_MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from sheaf_node.keyring import Keyring
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.digest import CoopId
+    from sheaf_protocol.identity import KeyLog
 
 FOLDER: Final = "federations"
 """Where a home keeps the charters it adopted; a node takes them in each time it opens."""
@@ -98,8 +102,21 @@ def read_charter_file(data: bytes) -> CharterFile:
         for ops in current.key_logs:
             fold_key_log(ops)
     except RemoteProtocolError as exc:
+        if _is_card(data):
+            raise Refusal("charter.file", "this is a card, not a charter") from exc
         raise Refusal("charter.file", f"expected a charter file: {exc.detail}") from exc
     return current
+
+
+def require_unsigned(path: Path) -> None:
+    """Refuse to lose signatures: Refusal `charter.signed` where a charter at a path has any."""
+    try:
+        approvals = read_charter_file(read_file(path)).certificate.approvals
+    except Refusal:
+        return  # no file, or none of which a co-op signed anything
+    if approvals:
+        detail = f"expected another file than {path}, a charter that {len(approvals)} signed"
+        raise Refusal("charter.signed", f"{detail}; move it away first")
 
 
 def sign_charter(current: CharterFile, keyring: Keyring) -> bytes:
@@ -123,7 +140,7 @@ def adopt_charter(current: CharterFile, home: Path) -> None:
     is in another federation: services work in one. Nothing is then written.
     """
     logs = [fold_key_log(ops) for ops in current.key_logs]
-    federation = found(current.certificate, {log.cid: log for log in logs})
+    federation = _found(current, {log.cid: log for log in logs})
     _require_member(current, load_keyring(home))
     folder = home / FOLDER
     path = folder / f"{federation.fid.hex()}.charter"
@@ -167,6 +184,31 @@ def write_file(path: Path, data: bytes) -> None:
     except OSError as exc:
         draft.unlink(missing_ok=True)
         raise _unwritable(path, exc) from exc
+
+
+def _is_card(data: bytes) -> bool:
+    try:
+        read_card(data)
+    except Refusal:
+        return False
+    return True
+
+
+def _found(current: CharterFile, logs: Mapping[CoopId, KeyLog]) -> Federation:
+    """Return the federation; where signatures are missing, say whose, by name."""
+    try:
+        return found(current.certificate, logs)
+    except RemoteProtocolError as exc:
+        signed = {approval.cid for approval in current.certificate.approvals}
+        members = [member.cid for member in read_charter(current.certificate).members]
+        names = {cid: log.name for cid, log in logs.items()}
+        missing = [
+            f"{names.get(cid, 'unknown')} ({short(cid)})" for cid in members if cid not in signed
+        ]
+        if exc.code != "charter.signature" or not missing:
+            raise
+        detail = f"expected the signatures of all members, got none of {', '.join(missing)}"
+        raise RemoteProtocolError(exc.code, detail) from exc
 
 
 def _adopted(path: Path) -> CharterFile:

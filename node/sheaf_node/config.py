@@ -115,6 +115,7 @@ def parse_config(data: bytes, path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _invalid(path, f"expected TOML: {exc}") from exc
     _require_known(table, Config, "", path)
+    _require_peer_tables(table.get("peers"), path)
     try:
         return msgspec.convert(table, Config)
     except msgspec.ValidationError as exc:
@@ -131,6 +132,7 @@ def initial_config(*, name: str, peer_port: int, local_port: int) -> str:
         'public_names = ["127.0.0.1"]\n'
         "peers = [\n"
         '    # { url = "wss://example.org" },\n'
+        '    # { url = "ws://127.0.0.1:8450" },  # another node on this machine\n'
         "]\n"
     )
 
@@ -148,6 +150,14 @@ def _require_known(table: dict[str, Any], type_: type[msgspec.Struct], at: str, 
             for inner in value if isinstance(value, list) else [value]:
                 if isinstance(inner, dict):
                     _require_known(inner, _TABLES[key], f"{key}.", path)
+
+
+def _require_peer_tables(peers: object, path: Path) -> None:
+    """Refuse a peer given as a bare address, with the line to write in its place."""
+    for peer in peers if isinstance(peers, list) else []:
+        if isinstance(peer, str):
+            text = _quoted(peer)
+            raise _invalid(path, f"expected {{ url = {text} }} in peers, got {text}")
 
 
 def _quoted(text: str) -> str:

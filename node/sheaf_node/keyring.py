@@ -9,6 +9,7 @@ move them off the machine.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from dataclasses import dataclass
@@ -86,6 +87,9 @@ def create_keyring(
     Raises Refusal `key.exists` where the home has keys, `key.name` where name or country cannot
     stand in an inception, `key.write` where the disk refuses; the home is then unchanged.
     """
+    if re.fullmatch(r"[A-Z]{2}", country) is None:
+        detail = f"expected a country by its ISO 3166 code, such as GB or FR, got {country!r}"
+        raise Refusal("key.name", detail)
     folder = home / KEYS
     if folder.exists():
         raise Refusal("key.exists", f"expected no keys in {folder}; they are never overwritten")
@@ -141,7 +145,8 @@ def _first_ops(
     try:
         log = fold_key_log(ops)
     except ProtocolError as exc:
-        raise Refusal("key.name", f"expected a name and an ISO 3166 code: {exc.detail}") from exc
+        detail = f"expected a name of 1 to 120 characters on one line, got {name[:130]!r}"
+        raise Refusal("key.name", detail) from exc
     writer = signing_key(secrets["writer"]).public
     prekey = PublicKey(bindings.crypto_scalarmult_base(secrets["prekey"]))
     ops.append(_delegate(log, writer, "writer", now_ms + WRITER_LIFETIME_MS, manager))

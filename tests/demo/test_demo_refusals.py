@@ -71,3 +71,14 @@ def test_a_folder_without_files_is_refused(start_demo, tmp_path):
 
     assert status == 1
     assert sentence.endswith("[demo.no_file]")
+
+
+def test_a_folder_that_holds_something_is_refused(start_demo, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "list.csv").write_text("mine")
+
+    status, sentence = start_demo("--keep", str(tmp_path / "mine")).refusal()
+
+    assert status == 1
+    assert sentence.endswith("[demo.keep]")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["list.csv"]

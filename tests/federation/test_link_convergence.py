@@ -142,6 +142,8 @@ async def test_nodes_that_dial_each_other_keep_one_link(world: World) -> None:
     [at_first], [at_second] = first.peering.peers(), second.peering.peers()
     assert at_first.is_dialled != at_second.is_dialled
     assert at_first.is_dialled == (first.coop.wid < second.coop.wid)
+    for node in (first, second):
+        assert [(dial.is_linked, dial.reason) for dial in node.peering.dials()] == [(True, None)]
 
 
 async def test_second_url_of_one_peer_makes_no_second_link(world: World) -> None:
@@ -152,6 +154,7 @@ async def test_second_url_of_one_peer_makes_no_second_link(world: World) -> None
     await asyncio.sleep(0.5)
 
     assert len(first.peering.peers()) == len(second.peering.peers()) == 1
+    assert [dial.is_linked for dial in second.peering.dials()] == [True, True]
 
 
 async def test_node_that_dials_itself_stops_doing_so(world: World) -> None:
@@ -163,6 +166,8 @@ async def test_node_that_dials_itself_stops_doing_so(world: World) -> None:
     await asyncio.sleep(0.3)
 
     assert node.peering.peers() == []
+    [dial] = node.peering.dials()
+    assert dial.reason == "this is the node itself; it is not dialled again"
 
 
 async def test_key_logs_and_charter_reach_a_node_that_has_neither(world: World) -> None:

@@ -23,7 +23,7 @@ from sheaf_node.clock import ManualClock
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Ingest
 from sheaf_node.keyring import Keyring
-from sheaf_node.peering import PeerStatus
+from sheaf_node.peering import DialStatus, PeerStatus
 from sheaf_node.plugins import Call, Json, SeenRecord, ServiceContext, ServiceHost, load_services
 from sheaf_node.plugins.host import Parts
 from sheaf_node.store import Store
@@ -81,7 +81,10 @@ class Counter:
 
 
 class Links:
-    """Stands for peering, of which the API wants one thing."""
+    """Stands for peering, of which the API wants two things."""
+
+    def dials(self) -> list[DialStatus]:
+        return [DialStatus(url="ws://dale.example", is_linked=False, reason="connection refused")]
 
     def peers(self) -> list[PeerStatus]:
         peer = PeerStatus(
@@ -209,6 +212,9 @@ async def test_status_tells_what_the_node_is_and_holds(bench: Bench) -> None:
     [federation] = answer.body["federations"]
     assert (federation["name"], federation["members"]) == ("Test Federation", 2)
     assert (federation["logs"], federation["entries"], federation["forked"]) == (1, 1, 0)
+    assert answer.body["dials"] == [
+        {"url": "ws://dale.example", "is_linked": False, "reason": "connection refused"}
+    ]
     [peer] = answer.body["peers"]
     assert (peer["url"], peer["is_dialled"], peer["in_sync"]) == ("ws://hill.example", True, False)
 

@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from sheaf_node.charter_file import adopted_charters, draft_charter, write_file
+from sheaf_node.charter_file import (
+    adopted_charters,
+    draft_charter,
+    read_charter_file,
+    write_file,
+)
 from sheaf_node.cli.main import sheaf
 from sheaf_node.cli.output import default_home, fail, print_json, printable
 from sheaf_node.config import load_config
 from sheaf_node.keyring import load_keyring
+from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
@@ -127,11 +134,31 @@ def test_init_with_a_wrong_name_or_country_is_refused(tmp_path: Path, arguments:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["Hill", "--country", "scotland"], "ISO 3166 code, such as GB or FR, got 'scotland'"),
+        (["a\nb"], "a name of 1 to 120 characters on one line"),
+    ],
+)
+def test_init_says_which_of_name_and_country_is_wrong(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    assert words in refused("init", *arguments, "--home", tmp_path / "home", code="key.name")
+
+
+def test_init_names_both_keys_that_move_away(tmp_path: Path) -> None:
+    output = done("init", "Hill", "--home", tmp_path / "home")
+
+    assert "keys/rotation.key and keys/next.key off this computer" in output
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],  # no name
         ["Hill", "--peer-port", "0"],  # no port
         ["Hill", "--local-port", "70000"],  # no such port
+        ["Hill", "--peer-port", "7000", "--local-port", "7000"],  # one port for two
         ["Hill", "--colour", "red"],  # no such option
     ],
 )
@@ -177,8 +204,48 @@ def test_adopting_a_charter_that_is_not_signed_by_all_is_refused(
 
     line = refused("federation", "adopt", draft, "--home", homes["hill"], code="charter.signature")
 
-    assert load_keyring(homes["dale"]).cid.hex()[:8] in line
+    assert f"Dale ({load_keyring(homes['dale']).cid.hex()[:8]})" in line
+    assert "Hill" not in line
     assert adopted_charters(homes["hill"]) == []
+
+
+def test_a_signature_that_is_wrong_is_told_by_its_id(homes: dict[str, Path], draft: Path) -> None:
+    for name in ("hill", "dale"):
+        done("federation", "sign", draft, "--home", homes[name])
+    signed = read_charter_file(draft.read_bytes())
+    first, second = signed.certificate.approvals
+    swapped = [
+        msgspec.structs.replace(first, signature=second.signature),
+        msgspec.structs.replace(second, signature=first.signature),
+    ]
+    certificate = msgspec.structs.replace(signed.certificate, approvals=swapped)
+    write_file(draft, encode(msgspec.structs.replace(signed, certificate=certificate)))
+
+    line = refused("federation", "adopt", draft, "--home", homes["hill"], code="charter.signature")
+
+    assert "expected the approval of" in line
+
+
+def test_a_draft_takes_no_signed_charters_place(
+    homes: dict[str, Path], draft: Path, tmp_path: Path
+) -> None:
+    again = ("federation", "draft", "Borders", f"{tmp_path}/hill.card=buyer", "--out", draft)
+    done(*again)
+    done("federation", "sign", draft, "--home", homes["hill"])
+    before = draft.read_bytes()
+
+    line = refused(*again, code="charter.signed")
+
+    assert str(draft) in line
+    assert draft.read_bytes() == before
+
+
+def test_a_card_in_a_charters_place_is_called_a_card(
+    homes: dict[str, Path], tmp_path: Path
+) -> None:
+    line = refused("federation", "show", tmp_path / "hill.card", code="charter.file")
+
+    assert "this is a card, not a charter" in line
 
 
 def test_a_node_joins_one_federation_and_may_adopt_it_again(

@@ -72,7 +72,9 @@ def make_member(folder: Path) -> Path:
     home, card, charter = folder / "hill", folder / "card", folder / "charter"
     done("init", "Hill", "--home", home, "--peer-port", peer_port, "--local-port", local_port)
     done("federation", "card", "--out", card, "--home", home)
-    done("federation", "draft", "All", f"{card}=buyer,supplier,carrier", "--out", charter)
+    done(
+        "federation", "draft", "All", f"{card}=buyer,supplier,carrier,coordinator", "--out", charter
+    )
     done("federation", "sign", charter, "--home", home)
     done("federation", "adopt", charter, "--home", home)
     return home
@@ -139,7 +141,8 @@ def test_a_list_is_published_once(
     second = done("import", "purchases", path, "--json", "--home", home)
 
     assert dry == "list.csv: would publish 2 of 2 lines.\n"
-    assert first == "list.csv: published 2 of 2 lines.\n"
+    later = "" if where == "running" else " Others get it when the node runs: `sheaf serve`."
+    assert first == f"list.csv: published 2 of 2 lines.{later}\n"
     assert json.loads(second)["published"] == 0
     assert stored(home) == before + 2
 
@@ -189,7 +192,69 @@ def test_lines_that_stay_withdrawn_are_told(running: Path, tmp_path: Path) -> No
 
     output = done("import", "purchases", path, "--home", running)
 
-    assert "published 0 of 2 lines. 1 stay withdrawn" in output
+    assert output == (
+        "own.csv: published 0 of 2 lines: 0 new, 1 already published, 1 withdrawn before."
+        " Change a line to publish it again.\n"
+    )
+
+
+def test_new_lines_are_told_from_those_published_before(running: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, "own.csv", HEADER + "peas,5,KGM,10.00,GBP\n")
+    done("import", "purchases", path, "--home", running)
+    path.write_text(path.read_text() + "beans,5,KGM,10.00,GBP\n")
+
+    output = done("import", "purchases", path, "--home", running)
+
+    assert output == "own.csv: published 1 of 2 lines: 1 new, 1 already published.\n"
+
+
+def test_prices_are_told_as_offers(running: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, "prices.csv", PRICES + "feed,KGM,10,8.00,GBP,2030-01-01\n")
+
+    first = done("import", "prices", path, "--home", running)
+    again = done("import", "prices", path, "--home", running)
+
+    assert first == "prices.csv: published 1 offer from 2 lines.\n"
+    assert again == (
+        "prices.csv: published 0 of 1 offers from 2 lines: 0 new, 1 already published.\n"
+    )
+
+
+def test_a_workbook_is_refused_with_what_to_do(away: Path, tmp_path: Path) -> None:
+    path = tmp_path / "list.xlsx"
+    path.write_bytes(b"PK\x03\x04" + b"\0" * 500)
+
+    line = refused("purchases", path, "--home", away, code="import.encoding")
+
+    assert "an Excel workbook: save it as CSV (UTF-8)" in line
+
+
+def test_a_list_is_followed_through_a_pool_on_the_command_line(home: Path, tmp_path: Path) -> None:
+    done("import", "prices", written(tmp_path, "prices.csv", PRICES), "--home", home)
+    done("import", "purchases", written(tmp_path, "list.csv", LIST), "--home", home)
+    command = [sys.executable, "-m", "sheaf_node", "serve", "--home", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = done("pool", "show", "--home", home)
+        opened = done("pool", "open", "--k-min", 1, "--may-close-early", "--home", home)
+        closed = done("pool", "close", "--home", home)
+        withdrew = done("pool", "withdraw", "wire", "--home", home)
+        after, deadline = "", time.monotonic() + PATIENCE_S
+        while "feed  awarded" not in after and time.monotonic() < deadline:
+            after = done("pool", "show", "--home", home)
+        process.terminate()
+
+    assert "No pool yet" in before
+    assert before.count("waiting") == 2
+    assert opened == "Opened 1 pool.\n  wire: nobody offers it in the unit XRO\n"
+    assert (closed, withdrew) == ("Closed 1 pool.\n", "Withdrew wire.\n")
+    assert "5 KGM at 9.00 GBP, 0.00 GBP under the list price" in after
+    told = [line.split() for line in after.splitlines()[-2:]]
+    assert told == [
+        ["feed", "feed", "awarded", "5", "KGM", "5", "45.00", "GBP"],
+        ["wire", "wire", "withdrawn", "2", "XRO", "-", "-"],
+    ]
 
 
 def test_a_name_is_shown_and_not_obeyed(away: Path, tmp_path: Path) -> None:
@@ -230,7 +295,7 @@ def test_a_bad_file_is_refused_in_one_sentence_and_nothing_of_it_stored(
 def test_the_last_line_being_bad_keeps_the_first_from_being_stored(
     away: Path, tmp_path: Path
 ) -> None:
-    path = written(tmp_path, "list.csv", LIST + "feed,-1,KGM,1.00,GBP\n")
+    path = written(tmp_path, "list.csv", LIST + "hay,-1,KGM,1.00,GBP\n")
 
     line = refused("purchases", path, "--home", away, code="import.quantity")
 

@@ -163,6 +163,50 @@ def test_a_signal_ends_the_node_well(home: Path, number: signal.Signals) -> None
         assert (process.returncode, errors) == (0, "")
 
 
+def test_a_node_in_no_federation_says_so_when_it_serves(home: Path) -> None:
+    with serving(home) as process:
+        process.send_signal(signal.SIGTERM)
+
+        assert process.stdout is not None
+        # Not `communicate`, which passes over what came with the first line.
+        output = process.stdout.read()
+
+    assert output == "In no federation yet: `sheaf federation adopt FILE` joins one.\n"
+
+
+def test_a_node_that_serves_its_federation_says_no_more(member: Path) -> None:
+    with serving(member) as process:
+        process.send_signal(signal.SIGTERM)
+
+        assert process.stdout is not None
+        # Not `communicate`, which passes over what came with the first line.
+        output = process.stdout.read()
+
+    assert output == ""
+
+
+@pytest.mark.parametrize("text", ["import nowhere", "1 / 0", "def other"])
+def test_a_service_that_cannot_be_imported_stops_alone(
+    member: Path, tmp_path: Path, text: str
+) -> None:
+    package = tmp_path / "packages"
+    (package / "broken-1.dist-info").mkdir(parents=True)
+    (package / "broken.py").write_text(text)
+    (package / "broken-1.dist-info" / "METADATA").write_text("Name: broken\nVersion: 1\n")
+    (package / "broken-1.dist-info" / "entry_points.txt").write_text(
+        "[sheaf.services]\nbroken = broken:Service\n"
+    )
+
+    with serving(member, env=os.environ | {"PYTHONPATH": str(package)}) as process:
+        status = json.loads(done("status", "--json", "--home", member))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+
+    assert status["stopped"] == ["broken"]
+    assert {"broken", "pooled_purchasing"} <= set(status["services"])
+    assert "service broken cannot be loaded from broken:Service" in errors
+
+
 def test_the_end_of_input_ends_a_node_that_was_told_so(home: Path) -> None:
     with serving(home, "--stop-on-eof") as process:
         assert process.stdin is not None
@@ -299,6 +343,11 @@ def test_status_tells_of_trouble(home: Path) -> None:
         "stopped": ["one"],
         "refused": {"two": "key.expired"},
         "peers": [],
+        "dials": [
+            {"url": "ws://a", "is_linked": False, "reason": "connection\x1brefused"},
+            {"url": "ws://b", "is_linked": False, "reason": None},
+            {"url": "ws://c", "is_linked": True, "reason": None},
+        ],
     }
 
     with answering(home, http(status)):
@@ -307,6 +356,10 @@ def test_status_tells_of_trouble(home: Path) -> None:
     assert "1 log(s) forked" in output
     assert "stopped by a fault, see the node's output: one" in output
     assert "two may not publish what it wants to: key.expired" in output
+    assert output.splitlines()[-2:] == [
+        "  not linked: ws://a: connection\\u001brefused",
+        "  not linked: ws://b: being dialled",
+    ]
 
 
 def test_the_log_is_for_people_and_for_programs(running: Path) -> None:

@@ -96,6 +96,21 @@ def test_a_wrong_value_is_refused(tmp_path: Path, text: str | bytes) -> None:
     assert refusal.value.code == "config.invalid"
 
 
+def test_a_peer_given_as_an_address_is_told_how_to_write_it(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refusal:
+        load_config(home_with(tmp_path, 'name = "x"\npeers = ["ws://a"]'))
+
+    assert 'expected { url = "ws://a" } in peers, got "ws://a"' in refusal.value.detail
+
+
+def test_the_examples_in_the_initial_config_are_settings(tmp_path: Path) -> None:
+    text = initial_config(name="x", peer_port=1, local_port=2).replace("    # {", "    {")
+
+    config = load_config(home_with(tmp_path, text))
+
+    assert [peer.url for peer in config.peers] == ["wss://example.org", "ws://127.0.0.1:8450"]
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as refusal:
         load_config(tmp_path)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sheaf_node.ingest import Ingest
     from sheaf_node.keyring import Keyring
-    from sheaf_node.peering import PeerStatus
+    from sheaf_node.peering import DialStatus, PeerStatus
     from sheaf_node.plugins import ServiceHost
     from sheaf_node.store import Store, StoredEntry
     from sheaf_protocol.charter import Federation
@@ -86,7 +86,9 @@ def status_json(
     store: Store,
     ingest: Ingest,
     keyring: Keyring,
+    *,
     peers: Sequence[PeerStatus],
+    dials: Sequence[DialStatus],
     services: Mapping[str, ServiceHost],
 ) -> dict[str, Any]:
     """Return what a node is, holds and is linked to."""
@@ -106,6 +108,9 @@ def status_json(
             for fid, federation in ingest.federations.items()
         ],
         "peers": [_peer_json(peer) for peer in peers],
+        "dials": [
+            {"url": dial.url, "is_linked": dial.is_linked, "reason": dial.reason} for dial in dials
+        ],
     }
 
 

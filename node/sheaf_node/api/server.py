@@ -113,8 +113,16 @@ class LocalApi:
     async def get_status(self, request: web.Request) -> web.Response:
         """Answer with what the node is, holds and is linked to."""
         peers = [] if self._peering is None else self._peering.peers()
+        dials = [] if self._peering is None else self._peering.dials()
         return web.json_response(
-            status_json(self._store, self._ingest, self._keyring, peers, self._services)
+            status_json(
+                self._store,
+                self._ingest,
+                self._keyring,
+                peers=peers,
+                dials=dials,
+                services=self._services,
+            )
         )
 
     async def get_log(self, request: web.Request) -> web.Response:

@@ -20,6 +20,7 @@ from sheaf_node.charter_file import (
     read_card,
     read_charter_file,
     read_file,
+    require_unsigned,
     sign_charter,
     write_file,
 )
@@ -59,6 +60,7 @@ def draft(name: str, out: Path, members: tuple[str, ...]) -> None:
 
     Roles are buyer, supplier, carrier, coordinator and matcher.
     """
+    require_unsigned(out)
     write_file(out, draft_charter(name, [_member(text) for text in members], os.urandom(16)))
     click.echo(f"Draft written to {out}; every member signs it with `sheaf federation sign`.")
 

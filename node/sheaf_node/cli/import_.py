@@ -57,15 +57,36 @@ def import_(
     """Publish the lines of FILE: purchases (CSV), prices (CSV) or transport (PDPTW)."""
     options = {"dry_run": "1"} if dry_run else {}
     options |= _transport_options(what, part, day)
-    answer = _publish(home, *_TARGETS[what], _read(file), options)
+    answer, is_running = _publish(home, *_TARGETS[what], _read(file), options)
     if as_json:
         print_json(answer)
         return
     verb = "would publish" if dry_run else "published"
-    withdrawn = answer.get("withdrawn", 0)
-    rest = f" {withdrawn} stay withdrawn: change a line to publish it again." if withdrawn else ""
-    lines = f"{verb} {answer['published']} of {answer['lines']} lines."
-    click.echo(f"{printable(file.name)}: {lines}{rest}")
+    text = f"{printable(file.name)}: {verb} {_told(answer)}"
+    if answer["published"] and not dry_run and not is_running:
+        text += " Others get it when the node runs: `sheaf serve`."
+    click.echo(text)
+
+
+def _told(answer: Any) -> str:
+    """Return what was published of what, and what became of the rest."""
+    new, withdrawn = answer["published"], answer.get("withdrawn", 0)
+    total = answer.get("offers", answer["lines"])
+    known = total - new - withdrawn
+    if "offers" in answer:
+        of = f"{new} of {total} offers" if new < total else _count(total, "offer")
+        text = f"{of} from {_count(answer['lines'], 'line')}"
+    else:
+        text = f"{new} of {total} lines"
+    parts = [f"{new} new"] if new < total else []
+    parts += [f"{known} already published"] if known else []
+    parts += [f"{withdrawn} withdrawn before"] if withdrawn else []
+    advice = " Change a line to publish it again." if withdrawn else ""
+    return f"{text}{': ' if parts else ''}{', '.join(parts)}.{advice}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _transport_options(what: str, part: str | None, day: datetime | None) -> dict[str, str]:
@@ -90,13 +111,16 @@ def _read(file: Path) -> bytes:
     return content
 
 
-def _publish(home: Path, service: str, command: str, body: bytes, options: dict[str, str]) -> Any:
+def _publish(
+    home: Path, service: str, command: str, body: bytes, options: dict[str, str]
+) -> tuple[Any, bool]:
+    """Return the service's answer and whether the node is running."""
     try:
-        return NodeClient(home).post(f"/api/v1/services/{service}/{command}", body, options)
+        return NodeClient(home).post(f"/api/v1/services/{service}/{command}", body, options), True
     except Refusal as refusal:
         if refusal.code not in {"node.unreachable", "api.no_token"}:
             raise
-    return asyncio.run(_without_node(home, service, command, body, options))
+    return asyncio.run(_without_node(home, service, command, body, options)), False
 
 
 async def _without_node(

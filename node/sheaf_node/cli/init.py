@@ -34,6 +34,8 @@ PORT: Final = click.IntRange(1, 65_535)
 @home_option
 def init(name: str, country: str, peer_port: int, local_port: int, home: Path) -> None:
     """Set up a node for the co-op NAME. Keys are made here and never leave the folder."""
+    if peer_port == local_port:
+        raise click.UsageError(f"expected two ports, got {peer_port} for peers and this computer")
     settings = initial_config(name=name, peer_port=peer_port, local_port=local_port)
     try:
         cid = _make_node(home, name, country, settings)
@@ -42,7 +44,7 @@ def init(name: str, country: str, peer_port: int, local_port: int, home: Path) -
         raise Refusal("node.unwritable", detail) from exc
     click.echo(f"{name} is co-op {short(cid)}, in {home}.")
     click.echo("The folder keys/ is the co-op's signature: back it up, show it to nobody, and move")
-    click.echo("keys/rotation.key off this computer.")
+    click.echo("keys/rotation.key and keys/next.key off this computer.")
     click.echo("Next: `sheaf federation card` gives the card that a federation admits you by.")
 
 

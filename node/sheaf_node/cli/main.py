@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": ("sheaf_node.cli.status:status", "Show what a running node holds and its links."),
     "log": ("sheaf_node.cli.log:log", "List the entries that a running node holds."),
     "import": ("sheaf_node.cli.import_:import_", "Publish a purchase, price or transport list."),
+    "pool": ("sheaf_node.cli.pool:pool", "Open, close and show pools; withdraw a line."),
     "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
 }
 GROUP: Final = "sheaf.commands"

@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,8 @@ from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sheaf_node.app import Node
 
 
 @click.command()
@@ -38,20 +41,18 @@ async def _serve(home: Path, *, stop_on_eof: bool) -> None:
     from sheaf_node import app  # noqa: PLC0415 - aiohttp loads only where it serves
     from sheaf_node.clock import SystemClock  # noqa: PLC0415
 
-    ready, stop = asyncio.Event(), asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if stop_on_eof:
         _watch_input(stop)
     serving = asyncio.create_task(
-        app.serve(home, clock=SystemClock(), random=os.urandom, ready=ready)
+        app.serve(home, clock=SystemClock(), random=os.urandom, on_ready=partial(_announce, home))
     )
-    announcing = asyncio.create_task(_announce(ready, home))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (announcing, stopping):
-        task.cancel()
+    stopping.cancel()
     if not serving.done():
         serving.cancel()
         with suppress(asyncio.CancelledError):
@@ -75,6 +76,7 @@ def _on_input(stop: asyncio.Event) -> None:
         stop.set()
 
 
-async def _announce(ready: asyncio.Event, home: Path) -> None:
-    await ready.wait()
+def _announce(home: Path, node: Node) -> None:
     click.echo(f"Serving {home}. Ctrl-C stops.")
+    if not node.parts.ingest.federations:
+        click.echo("In no federation yet: `sheaf federation adopt FILE` joins one.")

@@ -44,3 +44,7 @@ def _print(answer: Any) -> None:
         click.echo(f"  {name} may not publish what it wants to: {code}")
     linked = [peer for peer in answer["peers"] if peer["in_sync"]]
     click.echo(f"Peers: {len(answer['peers'])} linked, {len(linked)} in sync")
+    for dial in answer["dials"]:
+        if not dial["is_linked"]:
+            reason = dial["reason"] or "being dialled"
+            click.echo(f"  not linked: {printable(dial['url'])}: {printable(reason)}")

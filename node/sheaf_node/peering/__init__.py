@@ -1,5 +1,5 @@
 """Links to other nodes: the peer port, dialling, and what is told and asked on a link."""
 
-from sheaf_node.peering.peering import Peering, PeerStatus
+from sheaf_node.peering.peering import DialStatus, Peering, PeerStatus
 
-__all__ = ["PeerStatus", "Peering"]
+__all__ = ["DialStatus", "PeerStatus", "Peering"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -14,12 +16,22 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import HANDSHAKE_MS, MAX_FRAME
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from types import SimpleNamespace
     from typing import Self
 
     from sheaf_node.config import Limits, Waits
     from sheaf_node.peering.network import Front
+
+
+_REASONS: Final[Mapping[type[Exception], str]] = {
+    TimeoutError: "no answer in time",
+    aiohttp.ClientConnectorCertificateError: "the TLS certificate there is not valid for this name",
+    aiohttp.ClientSSLError: "no TLS there, try ws://",
+    aiohttp.ClientConnectorDNSError: "no such name",
+    aiohttp.ServerDisconnectedError: "the connection was closed at once; does it want wss://?",
+    ConnectionResetError: "the connection was closed at once; does it want wss://?",
+}
 
 
 class AiohttpNetwork:
@@ -71,9 +83,26 @@ class AiohttpNetwork:
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_S),
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-            detail = f"expected a node at {url}: {str(exc) or type(exc).__name__}"
-            raise Refusal("link.unreachable", detail) from exc
+            raise Refusal("link.unreachable", _reason(exc)) from exc
         return AiohttpSocket(socket)
+
+
+def _reason(fault: Exception) -> str:
+    """Return in words why a dial failed; text of the other side is no part of it."""
+    if isinstance(fault, aiohttp.WSServerHandshakeError):
+        return _answered(fault.status)
+    if isinstance(fault, OSError) and fault.errno == errno.ECONNREFUSED:
+        return "connection refused"
+    for type_, words in _REASONS.items():
+        if isinstance(fault, type_):
+            return words
+    return str(fault) or type(fault).__name__
+
+
+def _answered(status: int) -> str:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return "the node there has as many links as it takes"
+    return f"expected a Sheaf node there, got HTTP status {status}"
 
 
 async def _refuse_redirect(

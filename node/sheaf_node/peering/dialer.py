@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from sheaf_node.config import Waits
     from sheaf_node.peering.network import Network, Socket
     from sheaf_protocol.digest import WriterId
+    from sheaf_protocol.link import LinkClosed
 
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_REASONS: Final = {
+    "link.self": "this is the node itself; it is not dialled again",
+    "link.bye": "the node there stopped",
+    "link.busy": "the node there has as many links as it takes",
+    "link.lost": "the connection broke",
+    "link.timeout": "no answer in time",
+}
 _LOG = logging.getLogger("sheaf.peering")
 
 
@@ -26,9 +34,14 @@ class Ended:
     """How a dialled link ended: who was there, whether it was of use, whether to dial again."""
 
     def __init__(
-        self, wid: WriterId | None = None, *, was_open: bool = False, is_self: bool = False
+        self,
+        reason: str | None,
+        *,
+        wid: WriterId | None = None,
+        was_open: bool = False,
+        is_self: bool = False,
     ) -> None:
-        self.wid, self.was_open, self.is_self = wid, was_open, is_self
+        self.reason, self.wid, self.was_open, self.is_self = reason, wid, was_open, is_self
 
 
 class Dialer:
@@ -49,6 +62,17 @@ class Dialer:
     ) -> None:
         self._network, self._clock, self._random, self._waits = network, clock, random, waits
         self._run, self._wait_gone = run, wait_gone
+        self._last: dict[str, Ended] = {}
+
+    def last_reason(self, url: str) -> str | None:
+        """Return why the last link to a peer ended or did not come about; None before that."""
+        ended = self._last.get(url)
+        return None if ended is None else ended.reason
+
+    def last_writer(self, url: str) -> WriterId | None:
+        """Return who answered the last dial, where anybody proved who it is."""
+        ended = self._last.get(url)
+        return None if ended is None else ended.wid
 
     async def keep(self, url: str) -> None:
         """Dial one peer for ever; return only where the url turns out to be this node's own."""
@@ -56,8 +80,8 @@ class Dialer:
         failures = 0
         while True:
             ended = await self._dial(address, audience)
+            self._note(url, ended)
             if ended.is_self:
-                _LOG.warning("peer %s is this node itself; it is not dialled again", url)
                 return
             if ended.wid is not None:
                 # The peer may have dialled us meanwhile; one link is enough.
@@ -73,9 +97,25 @@ class Dialer:
         try:
             socket = await self._network.dial(address, self._waits.dial_ms)
         except Refusal as exc:
-            _LOG.info("peer %s: %s: %s", address, exc.code, exc.detail)
-            return Ended()
+            return Ended(exc.detail)
         return await self._run(socket, address, audience)
+
+    def _note(self, url: str, ended: Ended) -> None:
+        """Keep how a dial ended, and tell of it where it is not what it was the last time."""
+        if ended.reason not in {None, self.last_reason(url)}:
+            _LOG.warning("peer %s: %s", url, ended.reason)
+        self._last[url] = ended
+
+
+def reason_of(why: LinkClosed, audience: str) -> str | None:
+    """Return in words why a dialled link ended; None where another link to the peer stays."""
+    if why.code == "link.duplicate":
+        return None
+    if why.code == "link.audience":
+        return f"the node there is not called {audience}; see its public_names"
+    if why.code == "link.not_member" and why.is_by_peer:
+        return "the node there is in no federation with this co-op, or does not know so yet"
+    return _REASONS.get(why.code) or f"{why.detail or 'the link ended'} ({why.code})"
 
 
 def link_address(url: str) -> tuple[str, str]:

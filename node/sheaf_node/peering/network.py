@@ -98,7 +98,8 @@ class Network(Protocol):
     async def dial(self, url: str, timeout_ms: int) -> Socket:
         """Return a connection to the link at a WebSocket address.
 
-        Raises Refusal `link.unreachable`, `link.redirect`. The caller closes the socket.
+        Raises Refusal `link.unreachable`, `link.redirect`, whose sentence follows the peer's url
+        wherever it is shown. The caller closes the socket.
         """
 
 

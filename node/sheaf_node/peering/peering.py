@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sheaf_node.events import Counter
 from sheaf_node.peering.circle import Circle
-from sheaf_node.peering.dialer import Dialer, Ended, audiences, link_address
+from sheaf_node.peering.dialer import Dialer, Ended, audiences, link_address, reason_of
 from sheaf_node.peering.exchange import Frontiers
 from sheaf_node.peering.live import own_batches
 from sheaf_node.peering.policy import keeps_new
@@ -52,6 +52,17 @@ class PeerStatus:
     is_dialled: bool
     in_sync: bool
     """Whether the roots were equal when last told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DialStatus:
+    """One configured peer."""
+
+    url: str
+    is_linked: bool
+    """Whether a link to it is up, from either side."""
+    reason: str | None
+    """Why the last dial ended; None while linked, and before the first has ended."""
 
 
 class Peering:
@@ -140,6 +151,19 @@ class Peering:
             if session.peer is not None and session.link.phase is Phase.OPEN
         ]
 
+    def dials(self) -> list[DialStatus]:
+        """Return how each configured peer stands, in the order of the settings."""
+        return [self._dial_status(peer.url) for peer in self._config.peers]
+
+    def _dial_status(self, url: str) -> DialStatus:
+        address, _ = link_address(url)
+        last = self._dialer.last_writer(url)
+        is_linked = any(
+            (peer.is_dialled and peer.url == address) or peer.wid == last for peer in self.peers()
+        )
+        reason = None if is_linked else self._dialer.last_reason(url)
+        return DialStatus(url=url, is_linked=is_linked, reason=reason)
+
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -200,12 +224,12 @@ class Peering:
 
     async def _accepted(self, socket: Socket, address: str) -> None:
         names = audiences(self._config.public_names, self._config.peer_host, self.port)
-        await self._use(socket, Listen(public_names=names), address)
+        await self._use(socket, Listen(public_names=names), address, "")
 
     async def _dialled(self, socket: Socket, url: str, audience: str) -> Ended:
-        return await self._use(socket, Dial(audience=audience), url)
+        return await self._use(socket, Dial(audience=audience), url, audience)
 
-    async def _use(self, socket: Socket, part: Dial | Listen, url: str) -> Ended:
+    async def _use(self, socket: Socket, part: Dial | Listen, url: str, audience: str) -> Ended:
         """Run one link on a connected socket to its end."""
         ops = self._store.key_ops(self._keyring.cid) or self._keyring.key_ops
         identity = Identity(cid=self._keyring.cid, key_log=list(ops), writer=self._keyring.writer)
@@ -222,13 +246,18 @@ class Peering:
             # A fault of ours on one link must not take the others with it.
             _LOG.exception("link with %s failed", url)
             await socket.close("link.internal", is_fault=True)
-            return Ended(_wid(session))
+            return Ended("a fault of this node ended the link; see its output", wid=_wid(session))
         finally:
             self._sessions.pop(session, None)
             self._forget(session)
         # A peer that took the link and ended it for a fault is not asked again in half a second.
         was_open = link.is_ready and why.code in {"link.bye", "link.lost"}
-        return Ended(_wid(session), was_open=was_open, is_self=why.code == "link.self")
+        return Ended(
+            reason_of(why, audience),
+            wid=_wid(session),
+            was_open=was_open,
+            is_self=why.code == "link.self",
+        )
 
     def _make_room(self) -> None:
         """Drop the oldest handshake where too many are under way; an honest one takes no time."""

@@ -7,11 +7,13 @@ import shutil
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sheaf_protocol.errors import Refusal
 from sheaf_services.demo.cast import CAST, COORDINATOR
 from sheaf_services.demo.fleet import Fleet
 from sheaf_services.demo.homes import make_homes
@@ -59,6 +61,7 @@ def demo(
     is_real = purchases is not None or shipments is not None
     scenario = from_files(purchases, shipments, salt) if is_real else built_in()
     signal.signal(signal.SIGTERM, _interrupt)
+    _require_empty(keep)
     folder = keep or Path(tempfile.mkdtemp(prefix="sheaf-demo-"))
     stays = sys.stdout.isatty() and not once and not as_json
     try:
@@ -77,7 +80,7 @@ def _run(folder: Path, scenario: Scenario, progress: Progress, *, stays: bool) -
     homes = make_homes(folder, CAST, "Borders Buying Federation", starts=scenario.starts)
     fleet = Fleet(homes, DEADLINE_S)
     meter = Meter(lambda: [node.pid for node in fleet.nodes.values()])
-    with fleet:
+    with fleet, suppress(_Enough):
         meter.start()
         play = Play(fleet, scenario, progress)
         play.run()
@@ -88,19 +91,39 @@ def _run(folder: Path, scenario: Scenario, progress: Progress, *, stays: bool) -
         if stays:
             click.echo("\n" + render(outcome, scenario, pools))
             _stay(fleet, folder)
-    # Known only now: a process's CPU time is told when it has ended.
-    outcome["cpu_s"] = meter.cpu_s
-    progress.tell("\n" + render(outcome, scenario, pools))
+    if not stays:
+        # Known only now: a process's CPU time is told when it has ended.
+        outcome["cpu_s"] = meter.cpu_s
+        progress.tell("\n" + render(outcome, scenario, pools))
     return outcome
 
 
 def _stay(fleet: Fleet, folder: Path) -> None:
-    """Leave the nodes running for whoever wants to look, until Ctrl-C."""
-    home = folder / COORDINATOR.key
-    click.echo(f"\nThe nodes keep running. Look: sheaf status --home {home}")
-    click.echo("Ctrl-C stops them and deletes their folders.")
-    while True:
-        fleet.look_after()
+    """Leave the nodes running for whoever wants to look, until Ctrl-C, which is no failure here."""
+    sheaf = Path(sys.executable).with_name("sheaf")
+    click.echo(f"\nThe nodes keep running. Look: {sheaf} status --home {folder / COORDINATOR.key}")
+    click.echo("Ctrl-C stops them.")
+    try:
+        while True:
+            fleet.look_after()
+    except KeyboardInterrupt as exc:
+        raise _Enough from exc
+
+
+class _Enough(Exception):
+    """Whoever watched has seen enough."""
+
+
+def _require_empty(keep: Path | None) -> None:
+    """Refuse a folder with anything in it: nodes start from nothing and would find old keys."""
+    if keep is None:
+        return
+    try:
+        is_empty = not keep.exists() or not any(keep.iterdir())
+    except OSError:
+        is_empty = False
+    if not is_empty:
+        raise Refusal("demo.keep", f"expected a new or empty folder at {keep}")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

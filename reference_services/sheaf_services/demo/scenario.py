@@ -46,7 +46,7 @@ class Scenario:
     lines: int = 0
     excluded: int = 0
     starts: int = 4
-    """Searches for trips: one finds the few drops of the story, real requests need more."""
+    """Searches for trips: two find the few drops of the story, real requests need more."""
     has_plot: bool = False
     """Whether the story's three incidents happen: a failed pool, a withdrawal, a false award."""
     notes: tuple[str, ...] = field(default=())
@@ -68,7 +68,7 @@ def built_in() -> Scenario:
         },
         fleet=_fleet(window),
         lines=sum(len(content.splitlines()) - 1 for content in purchases.values()),
-        starts=1,
+        starts=2,
         has_plot=True,
     )
 

@@ -36,10 +36,11 @@ def render(outcome: dict[str, Any], scenario: Scenario, pools: Sequence[dict[str
 
 def _headline(outcome: dict[str, Any]) -> str:
     p, s = outcome["purchasing"], outcome["shipments"]
+    shipped = f"; {s['requests']} deliveries on {s['trips']} trips" if s["requests"] else ""
     return (
         f"{outcome['coops']} co-ops on {outcome['nodes']} nodes: {p['demands']} lines wanted,"
         f" {p['served_pooled']} bought together ({p['served_alone']} could be bought alone),"
-        f"\n{p['awards']} awards; {s['requests']} deliveries on {s['trips']} trips."
+        f"\n{p['awards']} awards{shipped}."
     )
 
 
@@ -92,8 +93,8 @@ def _incidents(outcome: dict[str, Any]) -> str:
 def _coops(outcome: dict[str, Any], scenario: Scenario) -> str:
     """Return the table per co-op; carriage is money where the story says so, else minutes."""
     is_money = scenario.fleet is not None
-    header = ("Co-op", "alone", "goods", "fee", "carriage", "total", "saved", "unserved")
-    rows: list[tuple[str, ...]] = [header]
+    header = ["Co-op", "alone", "goods", "fee", "carriage", "total", "saved", "unserved"]
+    rows: list[list[str]] = [header]
     totals = [0] * 6
     for coop in outcome["per_coop"]:
         carriage, own = coop["carriage"], coop["carriage_alone"]
@@ -101,9 +102,11 @@ def _coops(outcome: dict[str, Any], scenario: Scenario) -> str:
         total = coop["goods_minor"] + coop["fee_minor"] + (carriage if is_money else 0)
         numbers = [alone, coop["goods_minor"], coop["fee_minor"], carriage, total, alone - total]
         totals = [a + b for a, b in zip(totals, numbers, strict=True)]
-        rows.append((coop["name"], *_cells(numbers, is_money), str(coop["unserved"])))
+        rows.append([coop["name"], *_cells(numbers, is_money), str(coop["unserved"])])
     unserved = str(sum(coop["unserved"] for coop in outcome["per_coop"]))
-    rows.append(("Together", *_cells(totals, is_money), unserved))
+    rows.append(["Together", *_cells(totals, is_money), unserved])
+    if not outcome["shipments"]["requests"]:
+        rows = [[cell for i, cell in enumerate(row) if header[i] != "carriage"] for row in rows]
     return _columns(rows)
 
 
@@ -116,20 +119,26 @@ def _cells(numbers: Sequence[int], is_money: bool) -> list[str]:
 
 def _footer(outcome: dict[str, Any], scenario: Scenario) -> str:
     what = "the same goods at the price that each buyer gets by itself"
-    lines = [f"alone: {what}{', and own lorries' if scenario.fleet is not None else ''}."]
-    if scenario.fleet is not None:
-        lines.append("unserved: lines whose maximum is below the price that the pool earned.")
+    lines = [
+        "Amounts in pounds.",
+        f"alone: {what}{', and own lorries' if scenario.fleet is not None else ''}.",
+        "unserved: lines whose maximum is below the price that their pool earned, or that no pool"
+        " could serve.",
+    ]
     lines += [f"Note: {note}." for note in scenario.notes]
     checked = outcome["purchasing"]["verified_by"]
     if checked:
-        lines.append(
-            f"Every node checked every award itself: {min(checked.values())} of"
-            f" {outcome['purchasing']['awards']} found right by the least of them."
-        )
+        lines.append(_checked(min(checked.values()), outcome["purchasing"]["awards"]))
     cpu = f" {outcome['cpu_s']:.0f} CPU s," if "cpu_s" in outcome else ""
     memory = f"{outcome['peak_pss_mb']:.0f} MB in all processes together"
     lines.append(f"{outcome['wall_s']:.0f} s,{cpu} {memory}.")
     return "\n".join(lines)
+
+
+def _checked(least: int, awards: int) -> str:
+    if least == awards:
+        return f"Each node checked all {awards} awards itself and found them right."
+    return f"At least one node found only {least} of {awards} awards right."
 
 
 def _money(minor: int) -> str:

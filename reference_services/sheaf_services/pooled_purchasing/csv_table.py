@@ -11,6 +11,7 @@ import csv
 import difflib
 import io
 import itertools
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -33,6 +34,10 @@ MAX_LINES: Final = 250_000
 would take seconds to tell apart and hold nothing."""
 
 _DELIMITERS: Final = (";", ",", "\t")
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How .xlsx files (zip) and .xls files begin."""
+_SEPARATOR_LINE: Final = re.compile(r"sep=[;,\t](?=[\r\n]|\Z)", re.IGNORECASE)
+"""The first line by which Excel is told a delimiter. We find the delimiter without it."""
 _BOM_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -113,6 +118,7 @@ def read_rows(content: bytes, layout: Layout, parse: Callable[[Row], T]) -> list
     delimiter = _delimiter_of(text, layout)
     records = _records(text, delimiter)
     line, header = next(records, (1, []))
+    header = _trimmed(header, 0)
     names = _names(line, header, layout)
     below = list(itertools.islice(records, layout.max_rows + 1))
     if len(below) > layout.max_rows:
@@ -147,6 +153,9 @@ def _text_of(content: bytes) -> str:
         raise Refusal(
             "import.too_large", f"expected at most {MAX_BYTES} bytes, got {len(content)} or more"
         )
+    if content.startswith(_WORKBOOKS):
+        expected = "expected text, got an Excel workbook: save it as CSV (UTF-8)"
+        raise Refusal("import.encoding", expected)
     if max(content.count(b"\n"), content.count(b"\r")) > MAX_LINES:
         raise Refusal("import.too_many", f"expected at most {MAX_LINES} line ends, got more")
     for number, line in enumerate(content.splitlines(), start=1):
@@ -165,6 +174,8 @@ def _text_of(content: bytes) -> str:
         byte = exc.object[exc.start]
         where = f"line {_line_at(exc.object, exc.start)}"
         raise Refusal("import.encoding", f"{where}: expected UTF-8, got byte 0x{byte:02x}") from exc
+    # Its line end stays, so that lines keep the numbers that a spreadsheet gives them.
+    text = _SEPARATOR_LINE.sub("", text, count=1) if _SEPARATOR_LINE.match(text) else text
     if not text.strip():
         raise Refusal("import.empty", "expected a header and lines, got an empty file")
     return text
@@ -197,16 +208,27 @@ def _delimiter_of(text: str, layout: Layout) -> str:
 def _header(text: str, delimiter: str) -> list[str]:
     """Return the first line's cells; none where its quotes do not fit this delimiter."""
     try:
-        return next(_records(text, delimiter), (1, []))[1]
+        return _trimmed(next(_records(text, delimiter), (1, []))[1], 0)
     except Refusal:
         return []
 
 
 def _is_constant(text: str, delimiter: str, width: int) -> bool:
     try:
-        return all(len(cells) == width for _, cells in _records(text, delimiter))
+        return all(len(_trimmed(cells, width)) == width for _, cells in _records(text, delimiter))
     except Refusal:
         return False
+
+
+def _trimmed(cells: list[str], width: int) -> list[str]:
+    """Return the cells without empty ones at the end, beyond `width`.
+
+    Spreadsheets write a column that was once used and cleared, with neither name nor content.
+    """
+    end = len(cells)
+    while end > width and not cells[end - 1].strip():
+        end -= 1
+    return cells[:end]
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -244,13 +266,18 @@ def _names(line: int, header: Sequence[str], layout: Layout) -> list[str]:
 
 def _unknown(name: str, layout: Layout) -> str:
     near = difflib.get_close_matches(_plain(name)[:64], layout.columns, n=1)
-    hint = f"the column {layout.columns[near[0]]}" if near else f"only {', '.join(layout.columns)}"
-    return f"expected {hint}, got {shown(name)}"
+    if near:
+        return f"expected the column {layout.columns[near[0]]}, got {shown(name)}"
+    known = [name for name in layout.columns.values() if name != "note"]
+    came = shown(name) if name else "a column without a name"
+    advice = "delete it, or call it note" if "note" in layout.optional else "delete it"
+    return f"expected only {', '.join(known)}, got {came}: {advice}"
 
 
 def _row(
-    line: int, cells: Sequence[str], names: Sequence[str], layout: Layout, delimiter: str
+    line: int, written: list[str], names: Sequence[str], layout: Layout, delimiter: str
 ) -> Row:
+    cells = _trimmed(written, len(names))
     if len(cells) == len(names):
         return Row(line, dict(zip(names, cells, strict=True)))
     if delimiter == "," and len(cells) > len(names):

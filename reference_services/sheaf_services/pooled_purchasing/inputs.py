@@ -31,7 +31,7 @@ from sheaf_protocol.records import (
 from sheaf_services.pooled_purchasing.landed import MAX_LINE_AMOUNT, carriage_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sheaf_protocol.log import Head
 
@@ -141,6 +141,10 @@ class Book:
         listed = _in_turns(demands)[: _room(len(logs), len(offers))]
         return Counted(demands=tuple(sorted(listed, key=_by_id)), offers=tuple(offers))
 
+    def wanted(self, upto: Mapping[Log, int]) -> Iterator[tuple[str, str, int]]:
+        """Yield the key of each item that a demand stands for at the cuts."""
+        return (key for key in self._demands.items() if self._demands.standing(key, upto))
+
     def logs_for(self, key: tuple[str, str, int]) -> set[Log]:
         """Return the logs that hold any line for an item: those that a cut has to name."""
         return self._demands.logs_for(key) | self._offers.logs_for(key)
@@ -181,6 +185,10 @@ class _Lines(Generic[L]):
         # the other's name and so never found.
         known = self._withdrawn.get((target, log), seq)
         self._withdrawn[target, log] = min(known, seq)
+
+    def items(self) -> Iterable[tuple[str, str, int]]:
+        """Return the items that any line was for at any time."""
+        return self._refs_of
 
     def logs_for(self, key: tuple[str, str, int]) -> set[Log]:
         """Return the logs with a line that was for an item at any time."""

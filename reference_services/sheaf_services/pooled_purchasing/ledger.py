@@ -132,6 +132,10 @@ class Ledger:
             if not self.is_withdrawn(seen)
         ]
 
+    def wanted(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the key of each item that anybody wants by now."""
+        return self.book.wanted(self._heads)
+
     def is_withdrawn(self, line: Seen[Any]) -> bool:
         """Return whether a line or offer was taken back by its own writer."""
         return (line.id, line.wid) in self._withdrawn

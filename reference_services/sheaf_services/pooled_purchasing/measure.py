@@ -122,14 +122,25 @@ def read_number(row: Row, column: str, code: str) -> Number:
 
 def read_quantity(row: Row, column: str, unit: Unit) -> int:
     """Return a quantity at its unit's scale, with no more decimals than that."""
+    _require_countable(row, column, unit)
     number = read_number(row, column, "import.quantity")
-    if unit.is_whole and number.places:
-        raise row.refusal("import.quantity", column, f"a whole number of {unit.code}")
     if number.places > unit.scale:
         raise row.refusal("import.quantity", column, f"at most {unit.scale} decimals")
     if number.at(unit.scale) > MAX_QUANTITY:
         raise row.refusal("import.quantity", column, f"at most {MAX_QUANTITY} units")
     return number.at(unit.scale)
+
+
+def _require_countable(row: Row, column: str, unit: Unit) -> None:
+    """Refuse any point or comma in what is counted.
+
+    `1.000` rolls are a thousand to half of Europe and one to the rest, and 1.0 gains nothing.
+    """
+    text = row.text(column)
+    if unit.is_whole and ("." in text or "," in text):
+        code = "import.decimal_comma" if "," in text else "import.quantity"
+        expected = f"a whole number of {row.text('unit')}, without point or comma"
+        raise row.refusal(code, column, expected)
 
 
 def read_unit(row: Row, column: str = "unit") -> Unit:
@@ -139,6 +150,11 @@ def read_unit(row: Row, column: str = "unit") -> Unit:
         expected = "a unit such as kg, t, l, m, piece, bag, box, roll, or a code such as KGM"
         raise row.refusal("import.unit", column, expected)
     return unit
+
+
+def minor_digits(currency: str) -> int:
+    """Return the decimals of a currency's minor unit; two where a peer's currency is not known."""
+    return _MINOR_DIGITS.get(currency, 2)
 
 
 def read_currency(row: Row, column: str = "currency") -> str:

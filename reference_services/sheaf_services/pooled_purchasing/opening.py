@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -16,7 +17,7 @@ from sheaf_services.pooled_purchasing.landed import carriage_to
 from sheaf_services.pooled_purchasing.ration import PROPORTIONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sheaf_node.plugins import ServiceContext
     from sheaf_protocol.records import Offer
@@ -40,7 +41,15 @@ Market: TypeAlias = tuple[tuple[str, str, int], str]
 """An item and a currency: what one pool is about, in one zone."""
 
 
-def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]) -> list[PoolOpen]:
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """The pools to open, and why items that somebody offers or wants get none: (item, why)."""
+
+    pools: list[PoolOpen]
+    skipped: list[tuple[str, str]]
+
+
+def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]) -> Openings:
     """Return a pool for each item on offer that this writer has none open for in the zone.
 
     The reference price is the lowest first-tier price on offer. Raises Refusal `pool.option`.
@@ -54,11 +63,39 @@ def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]
         and pool.close is None
         and pool.opening.record.zone == given["zone"]
     }
-    return [
-        _opening(offer, context, given, closes_at_ms)
-        for market, offer in _cheapest_lists(ledger, given["zone"], closes_at_ms).items()
-        if market not in running
-    ]
+    best = _cheapest_lists(ledger, given["zone"], closes_at_ms)
+    return Openings(
+        pools=[
+            _opening(offer, context, given, closes_at_ms)
+            for market, offer in best.items()
+            if market not in running
+        ],
+        skipped=[
+            *((market[0][0], "has a pool open already") for market in best if market in running),
+            *sorted(set(_without_offer(ledger, best, given["zone"], closes_at_ms))),
+        ],
+    )
+
+
+def _without_offer(
+    ledger: Ledger, best: Mapping[Market, Offer], zone: str, closes_at_ms: int
+) -> Iterator[tuple[str, str]]:
+    """Yield the items that no offer could serve a pool for, and why."""
+    offered = set()
+    for offer in (seen.record for seen in ledger.offers()):
+        offered.add(offer.item.key)
+        if (offer.item.key, offer.currency) in best:
+            continue
+        is_late = offer.valid_until_ms < closes_at_ms
+        why = (
+            "its offer ends before the pool would close"
+            if is_late
+            else f"no offer goes to zone {zone}"
+        )
+        yield offer.item.code, why
+    for code, unit, scale in ledger.wanted():
+        if (code, unit, scale) not in offered:
+            yield code, f"nobody offers it in the unit {unit}"
 
 
 def _options(options: Mapping[str, str]) -> Mapping[str, str]:

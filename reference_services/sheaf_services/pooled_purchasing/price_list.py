@@ -75,15 +75,24 @@ class _Break:
     weight_g: int | None
 
 
-def parse_price_list(content: bytes) -> list[Offer]:
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """The offers of a list and the number of lines that they were made of."""
+
+    offers: list[Offer]
+    lines: int
+
+
+def parse_price_list(content: bytes) -> PriceList:
     """Return the offers of a price list, in the order of their first lines.
 
     Raises Refusal `import.*`.
     """
+    lines = read_rows(content, LAYOUT, _read)
     groups: dict[str, list[_Break]] = {}
-    for line in read_rows(content, LAYOUT, _read):
+    for line in lines:
         groups.setdefault(line.ref, []).append(line)
-    return each(groups.values(), _offer)
+    return PriceList(each(groups.values(), _offer), len(lines))
 
 
 def _read(row: Row) -> _Break:

@@ -8,10 +8,10 @@ let a buyer be given a part that is no use to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from sheaf_protocol.records import Demand, Item, Window
@@ -29,9 +29,6 @@ from sheaf_services.pooled_purchasing.measure import (
     read_unit,
     read_zone,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 LAYOUT: Final = Layout(
     required=("item", "quantity", "unit", "max_price", "currency"),
@@ -57,34 +54,52 @@ class _Wanted:
     window: Window | UnsetType
 
 
-def parse_purchase_list(content: bytes, *, zone: str) -> list[Demand]:
+@dataclass(slots=True)
+class _Refs:
+    """The references of a list so far, and the lines of the items that stand there without one."""
+
+    once: Once = field(default_factory=Once)
+    bare: dict[str, int] = field(default_factory=dict)
+
+    def of(self, row: Row, code: str) -> str:
+        """Return the line's own reference, or its item's code; either stands in a list once.
+
+        A made-up second reference would hide a line entered twice, which binds twice.
+        """
+        ref = read_code(row, "ref", "import.ref") if row.text("ref") else code
+        if not row.text("ref") and self.bare.setdefault(code, row.line) != row.line:
+            lines = f"lines {self.bare[code]} and {row.line}"
+            expected = f"a ref for each of the lines of this item, for the item stands on {lines}"
+            raise row.refusal("import.duplicate_ref", "ref", expected)
+        self.once.require(row, "ref", ref)
+        return ref
+
+
+def parse_purchase_list(content: bytes, *, zone: str, today_ms: int) -> list[Demand]:
     """Return the firm demands of a purchase list, in its order.
 
-    `zone` holds for lines that name none. A line without `ref` gets its item's code, and `code:2`
-    the second time, so that the same list sent again means the same lines. Raises Refusal
-    `import.*`.
+    `zone` holds for lines that name none. A line without `ref` has its item's code as one, so that
+    the same list sent again means the same lines. What was needed before `today_ms` is refused: a
+    date of the past is a slip, and a demand that no pool would serve. Raises Refusal `import.*`.
     """
-    once = Once()
-    wanted = read_rows(content, LAYOUT, lambda row: _wanted(row, zone, once))
-    return _with_refs(each(wanted, _demand))
+    refs = _Refs()
+    return each(read_rows(content, LAYOUT, lambda row: _wanted(row, zone, today_ms, refs)), _demand)
 
 
-def _wanted(row: Row, zone: str, once: Once) -> _Wanted:
+def _wanted(row: Row, zone: str, today_ms: int, refs: _Refs) -> _Wanted:
     unit, currency = read_unit(row), read_currency(row)
-    ref = read_code(row, "ref", "import.ref") if row.text("ref") else ""
-    if ref:
-        once.require(row, "ref", ref)
+    code = read_code(row, "item", "import.item")
     return _Wanted(
         row=row,
-        ref=ref,
-        code=read_code(row, "item", "import.item"),
+        ref=refs.of(row, code),
+        code=code,
         unit=unit,
         quantity=read_quantity(row, "quantity", unit),
         minimum=_minimum(row, unit),
         max_price=read_price(row, "max_price", currency),
         currency=currency,
         zone=read_zone(row, zone),
-        window=_window(row),
+        window=_window(row, today_ms),
     )
 
 
@@ -95,10 +110,14 @@ def _minimum(row: Row, unit: Unit) -> int:
     return read_quantity(row, "min_quantity", unit)
 
 
-def _window(row: Row) -> Window | UnsetType:
+def _window(row: Row, today_ms: int) -> Window | UnsetType:
     if not row.text("needed_by"):
         return UNSET
-    return Window(from_ms=0, to_ms=read_day_end_ms(row, "needed_by"))
+    end_ms = read_day_end_ms(row, "needed_by")
+    if end_ms < today_ms:
+        today = datetime.fromtimestamp(today_ms // 1000, UTC).date()
+        raise row.refusal("import.date", "needed_by", f"a day from {today} on")
+    return Window(from_ms=0, to_ms=end_ms)
 
 
 def _demand(line: _Wanted) -> Demand:
@@ -119,20 +138,3 @@ def _demand(line: _Wanted) -> Demand:
         window=line.window,
         zone=line.zone,
     )
-
-
-def _with_refs(demands: Iterable[Demand]) -> list[Demand]:
-    """Return the demands with a reference each: their own, or one made of the item's code."""
-    listed = list(demands)
-    used = {demand.ref for demand in listed}
-    return [d if d.ref else msgspec.structs.replace(d, ref=_free(d, used)) for d in listed]
-
-
-def _free(demand: Demand, used: set[str]) -> str:
-    code, count = demand.item.code[:58], 1
-    ref = code
-    while ref in used:
-        count += 1
-        ref = f"{code}:{count}"
-    used.add(ref)
-    return ref

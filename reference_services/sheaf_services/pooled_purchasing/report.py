@@ -9,10 +9,11 @@ from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import Award, PoolLapse, line_amount
 from sheaf_services.pooled_purchasing.alone import alone
+from sheaf_services.pooled_purchasing.measure import minor_digits
 
 if TYPE_CHECKING:
-    from sheaf_protocol.digest import CoopId
-    from sheaf_protocol.records import Allocation, Demand
+    from sheaf_protocol.digest import CoopId, EntryId
+    from sheaf_protocol.records import Allocation, AwardLine, Demand
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Ledger, Pool
 
@@ -36,27 +37,31 @@ def report(ledger: Ledger, cid: CoopId, owed: int) -> dict[str, Any]:
 
     `alone_minor` is what the goods served would have cost the buyers alone: at the price that a
     buyer's own quantity reaches within its maximum, else at the reference price. `owed` is how many
-    orders of ours cannot be sealed to their supplier yet.
+    orders of ours cannot be sealed to their supplier yet. A line that no decision counts waits.
     """
     sums: Counter[str] = Counter()
-    lines: list[dict[str, Any]] = []
+    lines: dict[EntryId, dict[str, Any]] = {}
     pools = []
     for pool in ledger.pools.values():
         pools.append(_pool_json(ledger, pool))
         inputs = ledger.inputs(pool)
-        if inputs is None or ledger.decided(pool) is None:
+        decided = ledger.decided(pool)
+        if inputs is None or decided is None:
             continue
         served = {leaf.demand: leaf for leaf in ledger.leaves(pool)}
         for seen in inputs.demands:
             if seen.cid == cid:
-                line = _line(inputs, seen, served.get(seen.id))
-                sums.update(line.pop("sums"))
-                lines.append(line)
+                got = served.get(seen.id)
+                sums.update(_sums(inputs, seen.record, got))
+                _note(lines, seen, _line(seen.record, _state(decided.record, got), got))
+    for seen in ledger.own_lines().values():
+        state = "withdrawn" if ledger.is_withdrawn(seen) else "waiting"
+        lines.setdefault(seen.id, _line(seen.record, state))
     answers = [ledger.response(order) for order in ledger.orders.values()]
     codes = Counter(answer.code for answer in answers if answer is not None)
     return {
         "coop": {name: sums[name] for name in _SUMS},
-        "lines": lines,
+        "lines": list(lines.values()),
         "pools": pools,
         "orders": len(ledger.orders),
         "orders_accepted": codes["AP"],
@@ -78,8 +83,13 @@ def _pool_json(ledger: Ledger, pool: Pool) -> dict[str, Any]:
     return {
         "item": opening.item.code,
         "title": opening.title,
+        "unit": opening.item.unit,
+        "scale": opening.item.scale,
+        "currency": opening.reference.currency,
+        "minor_digits": minor_digits(opening.reference.currency),
         "closes_at_ms": opening.closes_at_ms,
         "is_closed": pool.close is not None,
+        "state": _pool_state(ledger, pool),
         "demands": 0 if pool.close is None else len(pool.close.record.demands),
         "decisions": [
             {
@@ -96,6 +106,13 @@ def _pool_json(ledger: Ledger, pool: Pool) -> dict[str, Any]:
     }
 
 
+def _pool_state(ledger: Ledger, pool: Pool) -> str:
+    decided = ledger.decided(pool)
+    if decided is not None:
+        return "awarded" if isinstance(decided.record, Award) else "lapsed"
+    return "open" if pool.close is None else "closed"
+
+
 def _outcome(ledger: Ledger, pool: Pool) -> dict[str, Any] | None:
     """Return the decision that this node found right, in short."""
     decided = ledger.decided(pool)
@@ -110,40 +127,66 @@ def _outcome(ledger: Ledger, pool: Pool) -> dict[str, Any] | None:
         "units": line.quantity,
         "scale": pool.opening.record.item.scale,
         "tier": line.tier,
+        "price": _price(ledger.inputs(pool), line),
         "amount_minor": line.amount,
         "value_minor": award.value,
     }
 
 
-def _line(inputs: Inputs, seen: Seen[Demand], got: Allocation | None) -> dict[str, Any]:
-    demand, pool = seen.record, inputs.pool.record
+def _price(inputs: Inputs | None, line: AwardLine) -> dict[str, int] | None:
+    """Return what `base` units at the item's scale cost at the award's tier, in minor units."""
+    offers = () if inputs is None else inputs.offers
+    prices = (seen.record.price(line.tier) for seen in offers if seen.id == line.offer)
+    return next(({"amount": price.amount, "base": price.base} for price in prices), None)
+
+
+def _note(lines: dict[EntryId, dict[str, Any]], seen: Seen[Demand], line: dict[str, Any]) -> None:
+    """Keep what became of a line last; what a pool gave it is not undone by a later pool."""
+    if seen.id not in lines or not lines[seen.id]["got"]:
+        lines[seen.id] = line
+
+
+def _state(decision: Award | PoolLapse, got: Allocation | None) -> str:
+    if got is not None:
+        return "awarded"
+    return "unserved" if isinstance(decision, Award) else "lapsed"
+
+
+def _sums(inputs: Inputs, demand: Demand, got: Allocation | None) -> Counter[str]:
+    pool = inputs.pool.record
     by_itself = alone(demand, inputs.offers, pool)
     sums = Counter(demands=1)
     if by_itself is not None:
         sums.update(served_alone=1, gain_alone_minor=by_itself.gain)
     if got is None:
         sums.update(unserved=1)
-    else:
-        reference = line_amount(pool.reference, got.quantity)
-        paid = got.amount + got.fee + got.carriage
-        otherwise = reference if by_itself is None else by_itself.landed.total
-        sums.update(
-            served_pooled=1,
-            gain_pooled_minor=reference - paid,
-            alone_minor=otherwise,
-            goods_minor=got.amount,
-            fee_minor=got.fee,
-            carriage_minor=got.carriage,
-            over_max_price=int(paid > line_amount(demand.max_price, got.quantity)),
-        )
+        return sums
+    reference = line_amount(pool.reference, got.quantity)
+    paid = got.amount + got.fee + got.carriage
+    sums.update(
+        served_pooled=1,
+        gain_pooled_minor=reference - paid,
+        alone_minor=reference if by_itself is None else by_itself.landed.total,
+        goods_minor=got.amount,
+        fee_minor=got.fee,
+        carriage_minor=got.carriage,
+        over_max_price=int(paid > line_amount(demand.max_price, got.quantity)),
+    )
+    return sums
+
+
+def _line(demand: Demand, state: str, got: Allocation | None = None) -> dict[str, Any]:
+    currency = demand.max_price.currency
     return {
         "ref": demand.ref,
         "item": demand.item.code,
         "name": demand.item.name,
         "unit": demand.item.unit,
         "scale": demand.item.scale,
+        "currency": currency,
+        "minor_digits": minor_digits(currency),
+        "state": state,
         "wanted": demand.quantity,
         "got": 0 if got is None else got.quantity,
         "paid_minor": 0 if got is None else got.amount + got.fee + got.carriage,
-        "sums": sums,
     }

@@ -7,6 +7,7 @@ makes of the inputs. Every node checks every award and lapse itself and signs wh
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from sheaf_node.plugins import Call, Json, SeenRecord, ServiceContext
     from sheaf_protocol.charter import Role
     from sheaf_protocol.digest import CoopId, EntryId
-    from sheaf_protocol.records import Demand, Offer, Order
+    from sheaf_protocol.records import Demand, Offer, Order, PoolOpen
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Decision, Pool
 
@@ -185,21 +186,24 @@ class PooledPurchasing:
     def _import_purchases(self, call: Call) -> Json:
         """Publish the lines of a purchase list (CSV) that are not published yet."""
         self._require_role("buyer")
-        lines = parse_purchase_list(call.body, zone=DEFAULTS["zone"])
-        return self._publish_lines(call, lines, self._ledger.own_lines())
+        now_ms = self._context.now_ms()
+        lines = parse_purchase_list(call.body, zone=DEFAULTS["zone"], today_ms=now_ms)
+        counts = self._publish_lines(call, lines, self._ledger.own_lines())
+        return {"lines": len(lines), **counts}
 
     def _import_prices(self, call: Call) -> Json:
         """Publish the offers of a price list (CSV) that are not published yet."""
         self._require_role("supplier")
-        offers = parse_price_list(call.body)
-        return self._publish_lines(call, offers, self._ledger.own_prices())
+        prices = parse_price_list(call.body)
+        counts = self._publish_lines(call, prices.offers, self._ledger.own_prices())
+        return {"lines": prices.lines, "offers": len(prices.offers), **counts}
 
     def _publish_lines(
         self,
         call: Call,
         lines: Sequence[Demand] | Sequence[Offer],
         known: Mapping[str, Seen[Demand]] | Mapping[str, Seen[Offer]],
-    ) -> Json:
+    ) -> dict[str, int]:
         """Publish lines whose reference is new, or whose content changed under an old one.
 
         A line that was withdrawn stays so until it is changed: the list may be sent again after a
@@ -212,7 +216,7 @@ class PooledPurchasing:
             for line in new:
                 self._context.publish(line)
         withdrawn = sum(self._ledger.is_withdrawn(seen) for seen in same)
-        return {"lines": len(lines), "published": len(new), "withdrawn": withdrawn}
+        return {"published": len(new), "withdrawn": withdrawn}
 
     def _withdraw(self, call: Call) -> Json:
         """Take back the own demand whose reference is given as `ref`."""
@@ -227,16 +231,28 @@ class PooledPurchasing:
     def _open_pools(self, call: Call) -> Json:
         """Open a pool for every item on offer that has none open."""
         self._require_role("coordinator")
+        self._ledger.note_heads(self._context.heads())
         new = openings(self._ledger, self._context, call.options)
-        for opening in new:
+        for opening in new.pools:
             self._context.publish(opening)
-        return {"opened": len(new)}
+        return {"opened": len(new.pools), "skipped": _skipped(new.skipped)}
 
     def _close_pools(self, call: Call) -> Json:
         """Close all own open pools now, as far as their openings allow that."""
         pools = [pool for pool in self._own_open() if pool.opening.record.may_close_early]
+        kept = [
+            (pool.opening.record.item.code, self._why_open(pool.opening))
+            for pool in self._ledger.pools.values()
+            if pool.close is None and pool not in pools
+        ]
         self._close(pools)
-        return {"closed": len(pools)}
+        return {"closed": len(pools), "skipped": _skipped(kept)}
+
+    def _why_open(self, opening: Seen[PoolOpen]) -> str:
+        if opening.wid != self._context.wid:
+            return "another co-op runs this pool"
+        until = datetime.fromtimestamp(opening.record.closes_at_ms // 1000, UTC)
+        return f"was opened to stay open until {until:%Y-%m-%d %H:%M} UTC"
 
     def _report(self, call: Call) -> Json:
         """Show what the pools came to, for the federation and for this co-op's own lines."""
@@ -256,6 +272,10 @@ class PooledPurchasing:
             raise Refusal(
                 "policy.role", f"expected a co-op with the role {role} in this federation"
             )
+
+
+def _skipped(items: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"item": item, "why": why} for item, why in items]
 
 
 def _place(settings: Mapping[str, Any]) -> Place | UnsetType:

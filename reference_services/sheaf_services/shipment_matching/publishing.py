@@ -110,20 +110,19 @@ def requests_for_orders(
 ) -> Iterator[TransportRequest]:
     """Yield a request for each own accepted order that lies between known places.
 
-    The reference is the order's id, so no order is ever carried twice.
+    The request names the order, so no order is ever carried twice.
     """
-    known = {r.record.ref for r in ledger.requests.values() if r.cid == cid}
+    known = {r.record.order for r in ledger.requests.values() if r.cid == cid}
     for seen in ledger.orders.values():
-        ref = f"order-{seen.id.hex()[:40]}"
-        answer = ledger.response(seen) if seen.cid == cid and ref not in known else None
+        answer = ledger.response(seen) if seen.cid == cid and seen.id not in known else None
         if answer is not None and answer.code == "AP":
-            request = _request_for(ledger, seen, answer, place_name, ref)
+            request = _request_for(ledger, seen, answer, place_name)
             if request is not None:
                 yield request
 
 
 def _request_for(
-    ledger: Ledger, seen: SeenOrder, answer: OrderResponse, place_name: str | None, ref: str
+    ledger: Ledger, seen: SeenOrder, answer: OrderResponse, place_name: str | None
 ) -> TransportRequest | None:
     """Return the request for an order, or None while where, when or how much is not known."""
     window, origin, weight = seen.record.window, answer.ship_from, answer.weight_g
@@ -138,7 +137,9 @@ def _request_for(
         load=Vector(weight_g=weight),
         order=seen.id,
         pickup=Visit(place=pickup, service_s=UNLOAD_S, window=window),
-        ref=ref,
+        # Requests are planned in the order of their references: place and item first, so that the
+        # same goods for the same places make the same trips whatever the entries' ids are.
+        ref=f"{delivery:04d}/{seen.record.item.code[:24]}/{seen.id.hex()[:32]}",
         table_ref=table_ref,
     )
 

@@ -44,6 +44,11 @@ def refusal(content, layout=LAYOUT):
         pytest.param(b"Item , QUANTITY\n nuts ,12.5\n", id="case and spaces"),
         pytest.param(b"\n\nitem,quantity\n,\nnuts,12.5\n\n", id="blank lines"),
         pytest.param(b'"item","quantity"\n"nuts","12.5"\n', id="quotes"),
+        pytest.param(b"sep=;\r\nitem;quantity\r\nnuts;12.5\r\n", id="a line for Excel"),
+        pytest.param(b"\xef\xbb\xbfSEP=,\nitem,quantity\nnuts,12.5\n", id="one behind a mark"),
+        pytest.param(b"item;quantity;;\nnuts;12.5;;\n", id="unnamed empty columns at the end"),
+        pytest.param(b"item,quantity,\nnuts,12.5\n", id="one in the header alone"),
+        pytest.param(b"item,quantity\nnuts,12.5, ,\n", id="some in a line alone"),
     ],
 )
 def test_spellings_of_one_table(content):
@@ -98,6 +103,22 @@ def test_a_quoted_cell_may_hold_the_delimiter_and_line_ends():
         ),
         pytest.param(
             b"item,quantity,zzz\na,1,1\n", "import.column_unknown", "'zzz'", id="unlike any"
+        ),
+        pytest.param(
+            b"item,quantity,zzz\na,1,1\n",
+            "import.column_unknown",
+            "expected only item, quantity, min_quantity, got 'zzz': delete it, or call it note",
+            id="advice, and names as documented",
+        ),
+        pytest.param(
+            b"item,,quantity\na,1,1\n", "import.column_unknown", "without a name", id="unnamed"
+        ),
+        pytest.param(b"item,quantity,\na,1,x\n", "import.row_width", "got 3", id="unnamed, full"),
+        pytest.param(b"PK\x03\x04\0\0", "import.encoding", "save it as CSV (UTF-8)", id="xlsx"),
+        pytest.param(b"\xd0\xcf\x11\xe0\0", "import.encoding", "an Excel workbook", id="xls"),
+        pytest.param(b"sep=;\n", "import.empty", "empty file", id="a line for Excel alone"),
+        pytest.param(
+            b"sep=;\nitem;quantity\nb\n", "import.row_width", "line 3:", id="numbers as in Excel"
         ),
         pytest.param(
             b"item,quantity,Item\na,1,1\n", "import.column_twice", "2 times", id="a column twice"

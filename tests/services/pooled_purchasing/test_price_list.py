@@ -22,7 +22,7 @@ def line(**changes):
 
 
 def parse(*lines, **other):
-    return parse_price_list("\n".join((",".join(NAMES), *lines)).encode(), **other)
+    return parse_price_list("\n".join((",".join(NAMES), *lines)).encode(), **other).offers
 
 
 def test_price_breaks_become_one_offer():

@@ -15,7 +15,7 @@ GOOD = "r1,ewe-nuts,Ewe nuts 18 %,120,bag,7.45,GBP,NORTH,40,2025-03-31,by lorry"
 
 def parse(*lines, header=HEADER, **other):
     content = "\n".join((header, *lines)).encode()
-    return parse_purchase_list(content, **({"zone": "HOME"} | other))
+    return parse_purchase_list(content, **({"zone": "HOME", "today_ms": 0} | other))
 
 
 def altered(column, value):
@@ -44,30 +44,90 @@ def test_only_five_columns_are_needed():
 
 
 def test_measured_quantities_have_three_decimals_whatever_the_list_says():
-    lines = ["salt,12.5,kg,0.80,GBP", "salt,20,kg,0.805,GBP", "salt,2.50,t,90,GBP"]
+    lines = ["salt,12.5,kg,0.80,GBP", "lime,20,kg,0.805,GBP", "sand,2.50,t,90,GBP"]
 
     first, second, tonnes = parse(*lines, header="item,quantity,unit,max_price,currency")
 
     assert (first.item.scale, first.quantity, second.quantity) == (3, 12_500, 20_000)
     assert first.max_price == Price(amount=80, base=1_000, currency="GBP")
     assert second.max_price == Price(amount=805, base=10_000, currency="GBP")
-    assert (tonnes.item.key, tonnes.quantity) == (("salt", "TNE", 3), 2_500)
+    assert (tonnes.item.key, tonnes.quantity) == (("sand", "TNE", 3), 2_500)
 
 
 def test_the_same_line_in_another_list_is_the_same_item():
-    header = "item,quantity,unit,max_price,currency"
-    (alone,) = parse("salt,20,kg,1,GBP", header=header)
-    beside, _ = parse("salt,20,kg,1,GBP", "salt,0.125,kg,1,GBP", header=header)
+    header = "ref,item,quantity,unit,max_price,currency"
+    (alone,) = parse(",salt,20,kg,1,GBP", header=header)
+    beside, _ = parse(",salt,20,kg,1,GBP", "more,salt,0.125,kg,1,GBP", header=header)
 
     assert alone == beside
 
 
-def test_lines_without_a_reference_get_one_that_stays_the_same():
-    lines = ["a:2,a,1,kg,1,GBP", ",a,1,kg,1,GBP", ",a,2,kg,1,GBP", ",b,1,kg,1,GBP"]
+def test_a_line_without_a_reference_has_its_items_code():
+    lines = ["a:2,a,1,kg,1,GBP", ",a,1,kg,1,GBP", ",b,1,kg,1,GBP"]
 
     demands = parse(*lines, header="ref,item,quantity,unit,max_price,currency")
 
-    assert [demand.ref for demand in demands] == ["a:2", "a", "a:3", "b"]
+    assert [demand.ref for demand in demands] == ["a:2", "a", "b"]
+
+
+def test_a_second_line_of_an_item_needs_a_reference():
+    lines = ["a,1,kg,1,GBP", "b,1,kg,1,GBP", "c,1,kg,1,GBP", "a,2,kg,1,GBP"]
+
+    with pytest.raises(Refusal) as caught:
+        parse(*lines, header="item,quantity,unit,max_price,currency")
+
+    assert caught.value.code == "import.duplicate_ref"
+    assert caught.value.detail.startswith(
+        "line 5, column ref: expected a ref for each of the lines of this item,"
+        " for the item stands on lines 2 and 5, got "
+    )
+
+
+OWN, BARE = "a,b,1,kg,1,GBP", ",a,1,kg,1,GBP"
+
+
+@pytest.mark.parametrize("lines", [[OWN, BARE], [BARE, OWN]])
+def test_an_items_code_that_another_line_has_as_reference_is_no_reference(lines):
+    with pytest.raises(Refusal) as caught:
+        parse(*lines, header="ref,item,quantity,unit,max_price,currency")
+
+    assert caught.value.code == "import.duplicate_ref"
+    assert "line 3, column ref: expected a reference not used on line 2" in caught.value.detail
+
+
+@pytest.mark.parametrize("column", ["quantity", "min_quantity"])
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        pytest.param("1.000", "import.quantity", id="a thousand or one"),
+        pytest.param("1.0", "import.quantity", id="one with a decimal"),
+        pytest.param('"1,000"', "import.decimal_comma", id="a thousand or one with a comma"),
+    ],
+)
+def test_what_is_counted_is_written_without_point_or_comma(column, value, code):
+    with pytest.raises(Refusal) as caught:
+        parse(altered(column, value).replace(",bag,", ",Rolls,"))
+
+    assert caught.value.code == code
+    expected = "expected a whole number of Rolls, without point or comma, got"
+    assert f"line 2, column {column}: {expected}" in caught.value.detail
+
+
+NOON_MS = 1_743_422_400_000
+"""31 March 2025, 12:00 UTC."""
+
+
+def test_what_is_needed_today_is_not_too_late():
+    assert len(parse(GOOD, today_ms=NOON_MS)) == 1
+
+
+def test_what_was_needed_yesterday_is_refused_with_its_line():
+    with pytest.raises(Refusal) as caught:
+        parse(GOOD, altered("ref", "r2").replace("03-31", "03-30"), today_ms=NOON_MS)
+
+    assert caught.value.code == "import.date"
+    expected = "line 3, column needed_by: expected a day from 2025-03-31 on, got '2025-03-30'"
+    assert caught.value.detail == expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -32,6 +33,7 @@ from sheaf_protocol.testing.author import START_MS
 
 SERVICE = "pooled_purchasing"
 WEEK_MS = 7 * 86_400_000
+WEEK_LATER = datetime.fromtimestamp((START_MS + WEEK_MS) // 1000, UTC)
 PLACE = {"name": "Mills", "lat_udeg": 54_975_000, "lon_udeg": -2_090_000}
 
 
@@ -165,7 +167,71 @@ async def test_a_pool_that_may_not_close_early_stays_open(town):
     await town.list_nuts(8, 9, 10)
     await town.open(may_close_early="0")
 
-    assert await town.hill.command(SERVICE, "close_pools") == {"closed": 0}
+    assert await town.hill.command(SERVICE, "close_pools") == {
+        "closed": 0,
+        "skipped": [
+            {
+                "item": "nuts",
+                "why": f"was opened to stay open until {WEEK_LATER:%Y-%m-%d %H:%M} UTC",
+            }
+        ],
+    }
+
+
+async def test_a_pool_of_another_coordinator_is_not_ours_to_close(town):
+    await town.open()
+    await town.federation.settle()
+
+    answer = await town.moor.command(SERVICE, "close_pools")
+
+    assert answer == {
+        "closed": 0,
+        "skipped": [{"item": "nuts", "why": "another co-op runs this pool"}],
+    }
+
+
+async def test_own_lines_are_reported_before_any_pool_and_while_it_is_open(town):
+    await town.list_nuts(8, 9, 10)
+    [alone] = (await town.dale.view(SERVICE))["lines"]
+    await town.open()
+    await town.federation.settle()
+    report = await town.dale.view(SERVICE)
+
+    assert alone == report["lines"][0]
+    assert (alone["ref"], alone["state"], alone["wanted"], alone["got"]) == (
+        "nuts-1", "waiting", 9, 0,
+    )  # fmt: skip
+    assert not any(report["coop"].values())
+    [pool] = report["pools"]
+    assert (pool["state"], pool["outcome"]) == ("open", None)
+
+
+async def test_a_line_withdrawn_before_a_pool_is_reported_so(town):
+    await town.list_nuts(8, 9, 10)
+    await town.dale.command(SERVICE, "withdraw", ref="nuts-1")
+    await town.federation.settle()
+
+    [line] = (await town.dale.view(SERVICE))["lines"]
+
+    assert line["state"] == "withdrawn"
+
+
+async def test_each_line_is_reported_once_with_what_its_pool_came_to(town):
+    await town.list_nuts(8, 9, 10)
+    await town.open(k_min="4")
+    await town.close()
+    lapsed = await town.dale.view(SERVICE)
+    await town.dale.command(SERVICE, "import_purchases", wants("low,nuts,5,bag,1.00,GBP"))
+    await town.open()
+    await town.close()
+    awarded = await town.dale.view(SERVICE)
+
+    assert [line["state"] for line in lapsed["lines"]] == ["lapsed"]
+    states = {line["ref"]: line["state"] for line in awarded["lines"]}
+    assert states == {"nuts-1": "awarded", "low": "unserved"}
+    assert awarded["coop"]["demands"] == 3
+    assert [pool["state"] for pool in awarded["pools"]] == ["lapsed", "awarded"]
+    assert awarded["pools"][1]["outcome"]["price"] == {"amount": 900, "base": 1}
 
 
 async def test_a_demand_beyond_the_cut_does_not_count_and_all_agree(town):
@@ -752,7 +818,9 @@ async def test_a_pool_is_opened_once_for_an_item_currency_and_zone(town):
     again = await town.open()
     south = await town.open(zone="SOUTH", from_ms="1", to_ms="2")
 
-    assert [first, again, south] == [{"opened": 2}, {"opened": 0}, {"opened": 2}]
+    assert [answer["opened"] for answer in (first, again, south)] == [2, 0, 2]
+    assert first["skipped"] == south["skipped"] == []
+    assert again["skipped"] == [{"item": "nuts", "why": "has a pool open already"}] * 2
     pools = [seen.record for seen in town.hill.seen("pool.open")]
     assert {(p.reference.currency, p.reference.amount, p.zone) for p in pools} == {
         ("GBP", 1_000, "ALL"), ("EUR", 20, "ALL"), ("GBP", 1_000, "SOUTH"), ("EUR", 20, "SOUTH"),
@@ -760,7 +828,33 @@ async def test_a_pool_is_opened_once_for_an_item_currency_and_zone(town):
 
 
 async def test_an_offer_that_a_pool_would_not_count_opens_none(town):
-    assert await town.open(closes_in_s=str(90 * 86_400)) == {"opened": 0}
+    assert await town.open(closes_in_s=str(90 * 86_400)) == {
+        "opened": 0,
+        "skipped": [{"item": "nuts", "why": "its offer ends before the pool would close"}],
+    }
+
+
+async def test_items_that_no_offer_goes_to_are_named_with_the_reason(town):
+    near = (
+        "ref,item,unit,min_quantity,price,currency,valid_until,zone,carriage\n"
+        "n,hay,bag,1,5.00,GBP,2026-03-01,NORTH,1.00"
+    )
+    await town.mills.command(SERVICE, "import_prices", near.encode())
+    await town.list_nuts(8, item="oats")
+
+    answer = await town.open()
+
+    assert answer["opened"] == 1
+    assert answer["skipped"] == [
+        {"item": "hay", "why": "no offer goes to zone ALL"},
+        {"item": "oats", "why": "nobody offers it in the unit XBG"},
+    ]
+
+
+async def test_prices_count_lines_and_offers(town):
+    answer = await town.mills.command(SERVICE, "import_prices", NUTS)
+
+    assert answer == {"lines": 2, "offers": 1, "published": 1, "withdrawn": 0}
 
 
 async def test_a_withdrawn_offer_is_no_reference(town):
