@@ -23,7 +23,6 @@ from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.digest import ZERO, CoopId, Digest, WriterId, digest
 from sheaf_protocol.errors import ProtocolError, Refusal
 from sheaf_protocol.identity import (
-    Delegate,
     Inception,
     KeyLog,
     KeyOp,
@@ -31,6 +30,7 @@ from sheaf_protocol.identity import (
     SigningKey,
     append_op,
     fold_key_log,
+    next_delegate,
     sign_op,
     signing_key,
 )
@@ -44,7 +44,6 @@ from sheaf_protocol.limits import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from typing import Literal
 
     from sheaf_node.clock import Randomness
 
@@ -149,29 +148,12 @@ def _first_ops(
         raise Refusal("key.name", detail) from exc
     writer = signing_key(secrets["writer"]).public
     prekey = PublicKey(bindings.crypto_scalarmult_base(secrets["prekey"]))
-    ops.append(_delegate(log, writer, "writer", now_ms + WRITER_LIFETIME_MS, manager))
+    delegation = next_delegate(log, writer, "writer", now_ms + WRITER_LIFETIME_MS)
+    ops.append(sign_op(delegation, [manager]))
     log = append_op(log, ops[-1])
-    ops.append(_delegate(log, prekey, "prekey", now_ms + PREKEY_LIFETIME_MS, manager))
+    delegation = next_delegate(log, prekey, "prekey", now_ms + PREKEY_LIFETIME_MS)
+    ops.append(sign_op(delegation, [manager]))
     return ops
-
-
-def _delegate(
-    log: KeyLog,
-    key: PublicKey,
-    role: Literal["writer", "prekey"],
-    expires_ms: int,
-    manager: SigningKey,
-) -> KeyOp:
-    operation = Delegate(
-        cid=log.cid,
-        expires_ms=expires_ms,
-        key=key,
-        op="delegate",
-        prev=log.head,
-        role=role,
-        seq=log.size,
-    )
-    return sign_op(operation, [manager])
 
 
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -60,7 +60,8 @@ def require_next(head: Head, header: Header) -> None:
     Raises RemoteProtocolError: `log.past` (known, or the other side of a fork: compare ids),
     `log.gap` (not yet), `log.bad_prev` (search back for the fork), `log.bad_time`.
     """
-    detail = f"expected seq {head.seq + 1} after {short(head.id)}, got seq {header.seq}"
+    log = f"in the log of writer {short(header.wid)}"
+    detail = f"expected entry {head.seq + 1} {log}, got {header.seq}"
     match place(head, header):
         case Place.NEXT:
             return
@@ -69,9 +70,10 @@ def require_next(head: Head, header: Header) -> None:
         case Place.GAP:
             raise RemoteProtocolError("log.gap", detail, Fault.NOT_YET)
         case Place.BAD_PREV:
-            raise RemoteProtocolError("log.bad_prev", detail)
+            detail = f"expected entry {header.seq} {log} to follow {short(head.id)}"
+            raise RemoteProtocolError("log.bad_prev", f"{detail}, got {short(header.prev)}")
         case Place.BAD_TIME:
-            detail = f"expected time_ms >= {head.time_ms}, got {header.time_ms}"
+            detail = f"expected a time >= {head.time_ms} {log}, got {header.time_ms}"
             raise RemoteProtocolError("log.bad_time", detail)
         case _ as never:
             assert_never(never)

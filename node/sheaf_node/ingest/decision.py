@@ -19,7 +19,7 @@ from sheaf_protocol.digest import short
 from sheaf_protocol.envelope import verify_signature
 from sheaf_protocol.errors import Fault, LocalProtocolError, RemoteProtocolError
 from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS
-from sheaf_protocol.log import EMPTY, Head, Place, make_fork_proof, place, require_writer
+from sheaf_protocol.log import EMPTY, Head, make_fork_proof, require_next, require_writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,8 @@ class Decider:
         self._require_not_forked(item)
         if is_past:
             return self._fork(item)
-        _require_next(place(head, item.header), head, item.header)
+        # On `log.bad_prev` one of us holds a branch somewhere below: the link searches back for it.
+        require_next(head, item.header)
         # LOG-6: its own, and no later one's that follows it. Who holds an unsigned entry could show
         # nobody that its author signed another there, and the two branches would stay for ever.
         verify_signature(item.envelope, item.header)
@@ -161,19 +162,6 @@ def _require_payload(item: Opened) -> None:
     """
     if not item.envelope.payload:
         raise _not_yet("env.withheld", f"the payload of entry {short(item.id)}")
-
-
-def _require_next(where: Place, head: Head, header: Header) -> None:
-    log = f"in the log of writer {short(header.wid)}"
-    if where is Place.GAP:
-        raise _not_yet("log.gap", f"entry {head.seq + 1} {log}, got {header.seq}")
-    if where is Place.BAD_PREV:
-        # Somewhere below, one of us holds a branch: the link searches back for the first pair.
-        detail = f"expected entry {header.seq} {log} to follow {short(head.id)}"
-        raise RemoteProtocolError("log.bad_prev", f"{detail}, got {short(header.prev)}")
-    if where is Place.BAD_TIME:
-        detail = f"expected a time >= {head.time_ms} {log}, got {header.time_ms}"
-        raise RemoteProtocolError("log.bad_time", detail)
 
 
 def _not_yet(code: str, expected: str) -> RemoteProtocolError:

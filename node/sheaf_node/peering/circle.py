@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from sheaf_node.store.state import header_of
 from sheaf_protocol.charter import Certificate, read_charter
-from sheaf_protocol.codec import decode
-from sheaf_protocol.envelope import Header
-from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_HEADER
+from sheaf_protocol.limits import MAX_BATCH_BYTES
 from sheaf_protocol.link import ControlState
 from sheaf_protocol.link.messages import (
     ControlItems,
@@ -92,7 +91,7 @@ class Circle:
         fid = self._proof_fids.get(proof)
         if fid is None:
             header = self._store.fork_proofs[proof].first.header
-            fid = self._proof_fids[proof] = decode(header, Header, limit=MAX_HEADER).fid
+            fid = self._proof_fids[proof] = header_of(header).fid
         return fid
 
     def _pieces(self, visible: ControlState, want: ControlWant) -> Iterator[_Piece]:

@@ -12,6 +12,7 @@ from sheaf_protocol.identity.keylog import (
     Writer,
     append_op,
     fold_key_log,
+    next_delegate,
     sign_op,
 )
 from sheaf_protocol.identity.keys import (
@@ -37,6 +38,7 @@ __all__ = [
     "append_op",
     "fold_key_log",
     "is_valid_key",
+    "next_delegate",
     "sign_op",
     "signing_key",
     "verify",

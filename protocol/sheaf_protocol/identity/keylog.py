@@ -191,6 +191,21 @@ class KeyLog:
         return live[-1] if live else None
 
 
+def next_delegate(
+    log: KeyLog, key: PublicKey, role: Literal["writer", "prekey"], expires_ms: int
+) -> Delegate:
+    """Return the delegation of a key that continues a key log, not yet signed."""
+    return Delegate(
+        cid=log.cid,
+        expires_ms=expires_ms,
+        key=key,
+        op="delegate",
+        prev=log.head,
+        role=role,
+        seq=log.size,
+    )
+
+
 def sign_op(operation: Operation, keys: Iterable[SigningKey]) -> KeyOp:
     """Return the operation signed by each of the keys."""
     body = encode(operation)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from nacl import bindings
 
@@ -41,6 +41,7 @@ from sheaf_protocol.identity import (
     SigningKey,
     append_op,
     fold_key_log,
+    next_delegate,
     sign_op,
     signing_key,
 )
@@ -81,7 +82,7 @@ class TestCoop:
 
     def delegate(self, key: SigningKey, expires_ms: int) -> KeyOp:
         """Return the signed delegation of one more writer, now part of the key log."""
-        return self._append(_delegate(self.keys, key.public, "writer", expires_ms))
+        return self._append(next_delegate(self.keys, key.public, "writer", expires_ms))
 
     def close(self, last: Mapping[FederationId, Head], key: SigningKey | None = None) -> KeyOp:
         """Return the signed close of a writer, now part of the key log.
@@ -139,7 +140,7 @@ def make_coop(name: str, seed: bytes = b"", *, now_ms: int = START_MS) -> TestCo
         keys=fold_key_log([first]),
     )
     coop.delegate(writer, now_ms + WRITER_LIFETIME_MS)
-    coop._append(_delegate(coop.keys, public, "prekey", now_ms + PREKEY_LIFETIME_MS))
+    coop._append(next_delegate(coop.keys, PublicKey(public), "prekey", now_ms + PREKEY_LIFETIME_MS))
     return coop
 
 
@@ -226,17 +227,3 @@ def unsigned(envelope: Envelope) -> Envelope:
 def derived(seed: bytes, name: str, use: str) -> bytes:
     """Return 32 bytes that depend on nothing but the arguments."""
     return digest("test-seed", digest("test-name", name.encode()), use.encode(), b"\x00", seed)
-
-
-def _delegate(
-    keys: KeyLog, public: bytes, role: Literal["writer", "prekey"], expires_ms: int
-) -> Delegate:
-    return Delegate(
-        cid=keys.cid,
-        expires_ms=expires_ms,
-        key=PublicKey(public),
-        op="delegate",
-        prev=keys.head,
-        role=role,
-        seq=keys.size,
-    )
