@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sheaf_node.api import LocalApi, write_token
+from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.charter_file import adopted_charters
 from sheaf_node.config import CONFIG_FILE, load_config
 from sheaf_node.events import Arrivals
+from sheaf_node.housekeeping import Housekeeping
+from sheaf_node.identity import DailyRenewal, renewed_keyring
 from sheaf_node.ingest import Ingest
-from sheaf_node.keyring import load_keyring
+from sheaf_node.keyring import keyring_of, read_files
 from sheaf_node.peering import Peering
 from sheaf_node.peering.aiohttp_network import AiohttpNetwork
 from sheaf_node.plugins import ServiceHost, installed_services, load_services
@@ -25,6 +30,7 @@ from sheaf_node.plugins.host import Parts
 from sheaf_node.store import Store
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
+from sheaf_protocol.proof import Checks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
 
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
+    from sheaf_node.keyring import Passphrase
+    from sheaf_node.peering.network import Network
+    from sheaf_protocol.digest import EntryId
 
 DATABASE = "sheaf.db"
 
@@ -47,91 +56,159 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(home: Path, *, clock: Clock, random: Randomness) -> AsyncIterator[Node]:
+async def open_node(
+    home: Path, *, clock: Clock, random: Randomness, passphrase: Passphrase | None = None
+) -> AsyncIterator[Node]:
     """Open the home's store and services, without any network.
 
     Raises Refusal `config.*`, `key.*`, `store.*`.
     """
     config = load_config(home)
     _require_services(config, home)
-    keyring = load_keyring(home)
+    files = read_files(home, passphrase)
     arrivals, failed = Arrivals(), asyncio.Event()
+    own, queued = keyring_of(files).wid, config.limits.queued_commits
     store = Store.open(
-        home / DATABASE,
-        random=random,
-        own=keyring.wid,
-        on_failure=failed.set,
-        queued=config.limits.queued_commits,
+        home / DATABASE, random=random, own=own, on_failure=failed.set, queued=queued
     )
     try:
-        ingest = Ingest(
-            store=store,
-            arrivals=arrivals,
-            clock=clock,
-            random=random,
-            keyring=keyring,
-            limits=config.limits,
-        )
-        await ingest.receive_key_ops(keyring.cid, keyring.key_ops)
-        for charter in adopted_charters(home):
-            for ops in charter.key_logs:
-                await ingest.receive_key_ops(fold_key_log(ops).cid, ops)
-            await ingest.receive_certificate(charter.certificate)
+        # Before anything is appended: a writer that ends is closed at its heads.
+        keyring = renewed_keyring(files, store, random=random, now_ms=clock.now_ms())
         parts = Parts(
             store=store,
-            ingest=ingest,
+            ingest=Ingest(
+                store=store,
+                arrivals=arrivals,
+                clock=clock,
+                random=random,
+                keyring=keyring,
+                limits=config.limits,
+                checks=Checks(config.checks),
+                subscription=config.subscription,
+                free_bytes=partial(free_bytes, home),
+            ),
             arrivals=arrivals,
             keyring=keyring,
             clock=clock,
             random=random,
         )
+        await _take_up(home, parts)
         yield Node(config=config, parts=parts, services=_hosts(config, parts), failed=failed)
     finally:
         await store.close()
 
 
+async def _take_up(home: Path, parts: Parts) -> None:
+    """Bring the store up to the files of the home: our key log, and charters that all signed."""
+    ingest, keyring = parts.ingest, parts.keyring
+    await ingest.receive_key_ops(keyring.cid, keyring.key_ops)
+    for charter in adopted_charters(home, besides=parts.store.certificates):
+        for ops in charter.key_logs:
+            await ingest.receive_key_ops(fold_key_log(ops).cid, ops)
+        await ingest.receive_certificate(charter.certificate)
+
+
 async def serve(
-    home: Path, *, clock: Clock, random: Randomness, on_ready: Callable[[Node], None]
+    home: Path,
+    *,
+    clock: Clock,
+    random: Randomness,
+    on_ready: Callable[[Node], None],
+    passphrase: Passphrase | None = None,
 ) -> None:
     """Run a node until cancelled, or until its store fails."""
-    async with open_node(home, clock=clock, random=random) as node, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(
+            open_node(home, clock=clock, random=random, passphrase=passphrase)
+        )
+        blobs = Blobs(
+            home,
+            quota_bytes=node.config.limits.blob_bytes,
+            reserve_bytes=node.config.limits.disk_reserve_mb << 20,
+        )
+        stack.push_async_callback(blobs.close)
+        fetching = Fetching(blobs, clock)
         network = await stack.enter_async_context(
             AiohttpNetwork.open(limits=node.config.limits, waits=node.config.waits)
         )
-        peering = Peering(
-            ingest=node.parts.ingest,
-            store=node.parts.store,
-            arrivals=node.parts.arrivals,
-            keyring=node.parts.keyring,
-            network=network,
-            clock=clock,
-            random=random,
-            config=node.config,
-        )
-        api = LocalApi(
-            token=write_token(home, random),
-            port=node.config.local_port,
-            store=node.parts.store,
-            ingest=node.parts.ingest,
-            keyring=node.parts.keyring,
-            services=node.services,
-            peering=peering,
-        )
+        peering = _peering(node, network, fetching)
+        api = _api(node, write_token(home, random), peering, fetching)
         await api.start()
         stack.push_async_callback(api.stop)
         await peering.start()
         stack.push_async_callback(peering.stop)
         on_ready(node)
-        await _run_services(node)
+        await _run_services(node, _renewal(node, home, passphrase), _housekeeping(node))
 
 
-async def _run_services(node: Node) -> None:
+def _peering(node: Node, network: Network, fetching: Fetching) -> Peering:
+    return Peering(
+        ingest=node.parts.ingest,
+        store=node.parts.store,
+        arrivals=node.parts.arrivals,
+        keyring=node.parts.keyring,
+        network=network,
+        clock=node.parts.clock,
+        random=node.parts.random,
+        config=node.config,
+        blobs=fetching,
+    )
+
+
+def _api(node: Node, token: str, peering: Peering, fetching: Fetching) -> LocalApi:
+    return LocalApi(
+        token=token,
+        port=node.config.local_port,
+        store=node.parts.store,
+        ingest=node.parts.ingest,
+        keyring=node.parts.keyring,
+        services=node.services,
+        peering=peering,
+        blobs=fetching,
+    )
+
+
+def _renewal(node: Node, home: Path, passphrase: Passphrase | None) -> DailyRenewal:
+    return DailyRenewal(
+        home,
+        passphrase,
+        keyring=node.parts.keyring,
+        store=node.parts.store,
+        ingest=node.parts.ingest,
+        clock=node.parts.clock,
+        random=node.parts.random,
+    )
+
+
+def _housekeeping(node: Node) -> Housekeeping:
+    return Housekeeping(
+        store=node.parts.store,
+        arrivals=node.parts.arrivals,
+        clock=node.parts.clock,
+        keeps=partial(_is_kept, node.services),
+        retention_days=node.config.retention_days,
+    )
+
+
+async def _run_services(node: Node, renewal: DailyRenewal, housekeeping: Housekeeping) -> None:
     """Run all services until the store fails; a service that breaks takes no other with it."""
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(host.run()) for host in node.services.values()]
+        running.append(tasks.create_task(renewal.run()))
+        running.append(tasks.create_task(housekeeping.run()))
         await node.failed.wait()
         for task in running:
             task.cancel()
+
+
+def free_bytes(home: Path) -> int:
+    """Return how much of the disk that a home is on may still be written."""
+    disk = os.statvfs(home)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _is_kept(services: Mapping[str, ServiceHost], id_: EntryId) -> bool:
+    return any(host.keeps(id_) for host in services.values())
 
 
 def _require_services(config: Config, home: Path) -> None:

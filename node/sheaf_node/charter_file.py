@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from sheaf_node.keyring import load_keyring
+from sheaf_node.keyring import load_key_ops
 from sheaf_protocol.charter import (
     Approval,
     Certificate,
@@ -24,13 +24,13 @@ from sheaf_protocol.charter import (
     read_charter,
 )
 from sheaf_protocol.codec import decode, encode
-from sheaf_protocol.digest import short
+from sheaf_protocol.digest import FederationId, short
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.identity import KeyOp, fold_key_log
 from sheaf_protocol.limits import MAX_CERTIFICATE, MAX_KEY_LOG, MAX_MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     from sheaf_node.keyring import Keyring
@@ -59,9 +59,9 @@ class CharterFile(msgspec.Struct, frozen=True, kw_only=True):
     key_logs: Annotated[list[KeyOps], Meta(max_length=MAX_MEMBERS)]
 
 
-def make_card(keyring: Keyring) -> bytes:
-    """Return the bytes of this co-op's card."""
-    return encode(Card(key_log=list(keyring.key_ops)))
+def make_card(key_ops: Sequence[KeyOp]) -> bytes:
+    """Return the bytes of the card of a co-op with this key log."""
+    return encode(Card(key_log=list(key_ops)))
 
 
 def read_card(data: bytes) -> list[KeyOp]:
@@ -124,8 +124,8 @@ def sign_charter(current: CharterFile, keyring: Keyring) -> bytes:
 
     Raises Refusal `charter.not_member` where the charter does not name this co-op.
     """
-    _require_member(current, keyring)
-    own = approve(current.certificate.body, keyring.cid, keyring.manager)
+    _require_member(current, keyring.cid)
+    own = approve(current.certificate.body, keyring.cid, keyring.require_manager())
     others = [a for a in current.certificate.approvals if a.cid != keyring.cid]
     approvals: list[Approval] = sorted([*others, own], key=lambda approval: approval.cid)
     certificate = Certificate(approvals=approvals, body=current.certificate.body)
@@ -141,7 +141,7 @@ def adopt_charter(current: CharterFile, home: Path) -> None:
     """
     logs = [fold_key_log(ops) for ops in current.key_logs]
     federation = _found(current, {log.cid: log for log in logs})
-    _require_member(current, load_keyring(home))
+    _require_member(current, fold_key_log(load_key_ops(home)).cid)
     folder = home / FOLDER
     path = folder / f"{federation.fid.hex()}.charter"
     if any(other != path for other in folder.glob("*.charter")):
@@ -154,12 +154,22 @@ def adopt_charter(current: CharterFile, home: Path) -> None:
     write_file(path, encode(current))
 
 
-def adopted_charters(home: Path) -> list[CharterFile]:
+def adopted_charters(home: Path, *, besides: Container[FederationId] = ()) -> list[CharterFile]:
     """Return the charters that a home adopted, in the order of federation ids.
 
+    Those `besides` which they are wanted are not even read: a thousand key logs take a while.
     Raises Refusal `charter.file`, naming the file.
     """
-    return [_adopted(path) for path in sorted(home.glob(f"{FOLDER}/*.charter"))]
+    paths = sorted(home.glob(f"{FOLDER}/*.charter"))
+    return [_adopted(path) for path in paths if _named(path) not in besides]
+
+
+def _named(path: Path) -> FederationId | None:
+    """Return the federation that an adopted charter's file is named by."""
+    try:
+        return FederationId(bytes.fromhex(path.stem))
+    except ValueError:
+        return None
 
 
 def read_file(path: Path) -> bytes:
@@ -218,9 +228,9 @@ def _adopted(path: Path) -> CharterFile:
         raise Refusal(exc.code, f"{path}: {exc.detail}") from exc
 
 
-def _require_member(current: CharterFile, keyring: Keyring) -> None:
+def _require_member(current: CharterFile, cid: CoopId) -> None:
     charter = read_charter(current.certificate)
-    if keyring.cid not in {member.cid for member in charter.members}:
+    if cid not in {member.cid for member in charter.members}:
         raise Refusal("charter.not_member", "expected a charter that names this co-op")
 
 

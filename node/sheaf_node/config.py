@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
 
 from sheaf_protocol.errors import Refusal
+from sheaf_protocol.limits import MAX_INT
+from sheaf_protocol.subscription import Filter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,7 @@ MAX_CONFIG_BYTES: Final = 1_048_576
 
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+_Bytes = Annotated[int, Meta(ge=0, le=MAX_INT)]
 _Wait = Annotated[int, Meta(ge=1, le=86_400_000)]
 
 
@@ -46,6 +49,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Rejected envelopes remembered per sender, so that repeating them costs it nothing but us."""
     queued_commits: _Count = 64
     """Changes waiting for the disk; at full batches 16 MiB."""
+    author_entries: _Count = 200_000
+    """Entries kept of one co-op in one federation: four years of a busy one."""
+    author_bytes: _Bytes = 268_435_456
+    """And their bytes: 256 MiB. Beyond either a node asks for no more of that co-op."""
+    author_logs: _Count = 64
+    """And its logs there, retired ones aside: those of ten installations. A peer may tell of so
+    many logs in all, and no member is to make all others tell of more."""
+    blob_bytes: _Bytes = 1_073_741_824
+    """Bytes of all blobs, drafts included: 1 GiB, sixty-four of the largest."""
+    disk_reserve_mb: _Count = 512
+    """Megabytes (of 2^20 bytes) of the disk that stay free for what must be written."""
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,12 +92,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     peers: list[PeerAddress] = []
     services: dict[str, dict[str, Any]] = {}
     """Settings of services by service name; each service checks its own."""
+    checks: Literal["chain", "each"] = "chain"
+    """Which signatures of a range are checked: one in 64, which proves those before it, or each."""
+    subscription: Filter = field(default_factory=Filter)
+    """The payloads kept here; headers come whole."""
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    """Days after which the entries of retired logs are deleted, 400 at least; 0 for never."""
     limits: Limits = field(default_factory=Limits)
     waits: Waits = field(default_factory=Waits)
 
 
 _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "peers": PeerAddress,
+    "subscription": Filter,
     "limits": Limits,
     "waits": Waits,
 }

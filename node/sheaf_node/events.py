@@ -31,11 +31,13 @@ class Counter:
 
 
 class Arrivals:
-    """What a node's parts wake up for: entries, by arrival number, and control items, by count."""
+    """What a node's parts wake up for: entries, by arrival number; control items, and payloads of
+    entries that came before, by count."""
 
     def __init__(self) -> None:
         self._entries = Counter()
         self._control = Counter()
+        self._payloads = Counter()
 
     @property
     def latest(self) -> int:
@@ -47,6 +49,11 @@ class Arrivals:
         """How many changes of key logs, certificates and fork proofs were announced."""
         return self._control.value
 
+    @property
+    def payloads(self) -> int:
+        """How often payloads of entries that came before were announced."""
+        return self._payloads.value
+
     def announce(self, arrival: int) -> None:
         """Tell that all entries up to this arrival number are durable."""
         self._entries.raise_to(arrival)
@@ -55,6 +62,10 @@ class Arrivals:
         """Tell that a key log, certificate or fork proof was stored."""
         self._control.raise_to(self._control.value + 1)
 
+    def announce_payloads(self) -> None:
+        """Tell that payloads were stored of entries that were held without them."""
+        self._payloads.raise_to(self._payloads.value + 1)
+
     async def wait_beyond(self, arrival: int) -> int:
         """Return the newest arrival number once there is one after `arrival`."""
         return await self._entries.wait_beyond(arrival)
@@ -62,3 +73,7 @@ class Arrivals:
     async def wait_control_beyond(self, version: int) -> int:
         """Return the control version once it is past `version`."""
         return await self._control.wait_beyond(version)
+
+    async def wait_payloads_beyond(self, count: int) -> int:
+        """Return how often payloads were announced, once that is more than `count` times."""
+        return await self._payloads.wait_beyond(count)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.digest import ZERO, CoopId, Digest, FederationId, digest, short
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Role = Literal["buyer", "supplier", "carrier", "coordinator", "matcher"]
 _SIGNED_AS = "certificate"
 
-EVERY_MEMBER: Final = frozenset({"verdict"})
+EVERY_MEMBER: Final = frozenset({"entry.erase", "entry.restore", "verdict"})
 """Kinds that every member may publish, whatever its roles."""
 MAY: Final[Mapping[Role, frozenset[str]]] = {
     "buyer": frozenset(
@@ -120,8 +120,9 @@ def approve(body: bytes, cid: CoopId, key: SigningKey) -> Approval:
 
 
 def genesis_body(name: str, members: Sequence[Member], nonce: bytes) -> bytes:
-    """Return the canonical bytes of a genesis charter, members in the order of their ids."""
-    ordered = sorted(members, key=lambda member: member.cid)
+    """Return the canonical bytes of a genesis charter, members and roles in their order."""
+    listed = [structs.replace(member, roles=sorted(set(member.roles))) for member in members]
+    ordered = sorted(listed, key=lambda member: member.cid)
     return encode(Charter(epoch=0, members=ordered, name=name, nonce=nonce, prev=Digest(ZERO), v=1))
 
 
@@ -133,19 +134,41 @@ def read_charter(certificate: Certificate) -> Charter:
 def found(certificate: Certificate, keys: Mapping[CoopId, KeyLog]) -> Federation:
     """Return the federation of a genesis certificate that every founder signed.
 
-    Raises RemoteProtocolError: `charter.genesis`, `charter.members`, `charter.signature`, and not
-    yet: `charter.unknown_member` while a founder's key log is missing, `charter.key_head` while it
-    is shorter than it was at the founding.
+    Raises RemoteProtocolError: `charter.genesis`, `charter.members`, `charter.approvals`,
+    `charter.signature`, and not yet: `charter.unknown_member` while a founder's key log is missing,
+    `charter.key_head` while it is shorter than it was at the founding.
     """
     charter = read_charter(certificate)
     if charter.epoch != 0 or charter.prev != ZERO:
         raise RemoteProtocolError("charter.genesis", f"expected epoch 0, got {charter.epoch}")
+    _require_order(charter)
+    signatures = {approval.cid: approval.signature for approval in certificate.approvals}
+    if len(signatures) != len(certificate.approvals):
+        raise RemoteProtocolError("charter.approvals", "expected one approval of a co-op at most")
+    for member in charter.members:
+        _require_approval(member, certificate.body, signatures.get(member.cid, b""), keys)
+    return _federation(certificate, charter)
+
+
+def _require_order(charter: Charter) -> None:
     ids = [member.cid for member in charter.members]
     if ids != sorted(set(ids)):
         raise RemoteProtocolError("charter.members", "expected each member once, in order of ids")
-    signatures = {approval.cid: approval.signature for approval in certificate.approvals}
     for member in charter.members:
-        _require_approval(member, certificate.body, signatures.get(member.cid, b""), keys)
+        if member.roles != sorted(set(member.roles)):
+            detail = f"expected each role of {short(member.cid)} once, in alphabetical order"
+            raise RemoteProtocolError("charter.members", detail)
+
+
+def federation_of(certificate: Certificate) -> Federation:
+    """Return the federation of a certificate that was verified before, and kept since.
+
+    A thousand approvals take a second to verify, and nothing that was learned later unsays one.
+    """
+    return _federation(certificate, read_charter(certificate))
+
+
+def _federation(certificate: Certificate, charter: Charter) -> Federation:
     roles = {member.cid: frozenset(member.roles) for member in charter.members}
     return Federation(fid=certificate.fid, charter=charter, roles=roles)
 
@@ -157,10 +180,12 @@ def _require_approval(
     if log is None:
         detail = f"expected the key log of founder {short(member.cid)}"
         raise RemoteProtocolError("charter.unknown_member", detail, Fault.NOT_YET)
-    if not verify(log.inception.manager, _SIGNED_AS, body, signature):
-        detail = f"expected the approval of {short(member.cid)}"
-        raise RemoteProtocolError("charter.signature", detail)
+    # A rotation since does not unsay it: the manager of that time approved.
+    manager = log.manager_at(member.key_head)
     # CHR-10: on another branch or only ahead of ours, an unknown head looks the same; so ask again.
-    if member.key_head not in log.heads:
+    if manager is None:
         detail = f"expected operation {short(member.key_head)} in the key log of {log.name}"
         raise RemoteProtocolError("charter.key_head", detail, Fault.NOT_YET)
+    if not verify(manager, _SIGNED_AS, body, signature):
+        detail = f"expected the approval of {short(member.cid)}"
+        raise RemoteProtocolError("charter.signature", detail)

@@ -29,6 +29,7 @@ ZERO: Final = bytes(32)
 """`prev` of the first entry of a log and of the first operation of a key log."""
 
 
+@lru_cache(maxsize=256)
 def tag(purpose: str) -> bytes:
     """Return the domain tag that keeps a hash or signature of one purpose from serving another."""
     return PREFIX + purpose.encode("ascii") + b"\x00"

@@ -25,7 +25,14 @@ from sheaf_protocol.digest import (
 )
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
 from sheaf_protocol.identity import SigningKey, verify
-from sheaf_protocol.limits import MAX_HEADER, MAX_INT, MAX_PAYLOAD, MAX_REFS, SALT_BYTES
+from sheaf_protocol.limits import (
+    MAX_HEADER,
+    MAX_INT,
+    MAX_PAYLOAD,
+    MAX_REFS,
+    SALT_BYTES,
+    SIGNATURE_BYTES,
+)
 
 VERSION = 1
 SEALED = "sealed"
@@ -61,13 +68,18 @@ class Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """An entry as it travels. An empty signature was left out, which no node takes yet (LOG-6); an
-    empty payload was withheld or erased.
+    """An entry as it travels. An empty signature was left out, as a later one proves the entry
+    (LOG-6); an empty payload was withheld or erased.
     """
 
     header: Annotated[bytes, Meta(max_length=MAX_HEADER)]
-    signature: Annotated[bytes, Meta(max_length=64)]
+    signature: Annotated[bytes, Meta(max_length=SIGNATURE_BYTES)]
     payload: Annotated[bytes, Meta(max_length=MAX_PAYLOAD)]
+
+    def __post_init__(self) -> None:
+        if len(self.signature) not in {0, SIGNATURE_BYTES}:  # ENV-18
+            detail = f"expected a signature of {SIGNATURE_BYTES} bytes or none"
+            raise ValueError(f"{detail}, got {len(self.signature)}")
 
     @property
     def id(self) -> EntryId:
@@ -115,15 +127,10 @@ def seal(header: Header, payload: bytes, key: SigningKey) -> Envelope:
 def open_header(envelope: Envelope) -> Header:
     """Return the header of a received envelope after checking its form and its payload's hash.
 
-    Raises RemoteProtocolError: `enc.*`, `env.header`, `env.version`, `env.payload_hash`.
-    The signature is checked apart (`verify_signature`), since a later one may prove it.
+    Raises RemoteProtocolError: those of `decode_header`, and `env.payload_hash`.
+    Signatures are checked apart (`proof.Run`), since a later one may prove it.
     """
-    try:
-        header = decode(envelope.header, Header, limit=MAX_HEADER)
-    except RemoteProtocolError as exc:
-        if exc.code == "schema.invalid":
-            raise _header_error(envelope.header, exc) from exc
-        raise
+    header = decode_header(envelope.header)
     if envelope.payload:
         if len(envelope.payload) != header.payload_len:
             detail = f"expected {header.payload_len} bytes, got {len(envelope.payload)}"
@@ -133,10 +140,28 @@ def open_header(envelope: Envelope) -> Header:
     return header
 
 
+def decode_header(raw: bytes) -> Header:
+    """Return the header of received bytes.
+
+    Raises RemoteProtocolError: `enc.*`, `env.header`, `env.version`.
+    """
+    try:
+        return decode(raw, Header, limit=MAX_HEADER)
+    except RemoteProtocolError as exc:
+        if exc.code == "schema.invalid":
+            raise _header_error(raw, exc) from exc
+        raise
+
+
 def verify_signature(envelope: Envelope, header: Header) -> None:
-    """Return if the envelope carries its writer's signature, else raise `env.signature`."""
-    if not verify(header.wid, _SIGNED_AS, envelope.header, envelope.signature):
-        detail = f"expected a valid signature, got {len(envelope.signature)} bytes that are none"
+    """Return if the envelope carries its own writer's signature, else raise `env.signature`."""
+    verify_header(header.wid, envelope.header, envelope.signature)
+
+
+def verify_header(wid: WriterId, raw: bytes, signature: bytes) -> None:
+    """Return if this is the writer's signature over header bytes, else raise `env.signature`."""
+    if not verify(wid, _SIGNED_AS, raw, signature):
+        detail = f"expected a valid signature, got {len(signature)} bytes that are none"
         raise RemoteProtocolError("env.signature", detail)
 
 
@@ -147,8 +172,10 @@ def body_of(payload: bytes) -> bytes:
 
 def _header_error(raw: bytes, exc: RemoteProtocolError) -> RemoteProtocolError:
     """Tell a header of another version from one that is merely wrong."""
-    version = msgspec.msgpack.decode(raw)
-    if isinstance(version, list) and version and version[0] != VERSION:
-        detail = f"expected version {VERSION}, got {version[0]}"
-        return RemoteProtocolError("env.version", detail)
+    elements = msgspec.msgpack.decode(raw)
+    if isinstance(elements, list) and elements:
+        version = elements[0]
+        # ENV-2: `true` is no 1, though this language takes them for equal.
+        if version != VERSION or version is True:
+            return RemoteProtocolError("env.version", f"expected {VERSION}, got {version}")
     return RemoteProtocolError("env.header", f"expected the 13 header elements: {exc.detail}")

@@ -1,30 +1,47 @@
 """What a node holds of each log, told shortly and compared exactly (spec 06, section 2).
 
 A height alone hides forks: two replicas at equal height with different heads would look in sync
-for ever. So each item carries eight bytes of the head, and the root hashes the heads in full.
+for ever. So an item carries eight bytes of the head, and the root hashes the heads in full.
+
+The root is the top of a tree of digests over the log ids (`Tree`). Two nodes that hold nearly the
+same walk down it and tell one another of the few logs below the nodes that differ. A tree is never
+altered: a change makes a new one, which shares every node that did not change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from sheaf_protocol.digest import Digest, LogId, digest
+from sheaf_protocol.digest import ZERO, Digest, LogId, digest
 from sheaf_protocol.limits import MAX_INT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+FANOUT: Final = 16
+"""Children of a node, one for each hex digit; and the most logs that one leaf stands for."""
+DEEPEST: Final = 8
+"""Hex digits of a prefix on the wire. Whoever grinds 17 log ids to share them gets a long `have`
+and nothing else."""
+_SHORT: Final = 8
+_FULL: Final = 32
 
 
 class FrontierItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One log on the wire: its id, the last number held, eight bytes of the head."""
+    """One log on the wire: its id, the last number held, and the head or its first eight bytes."""
 
     log: Annotated[LogId, Meta(min_length=32, max_length=32)]
     seq: Annotated[int, Meta(ge=0, le=MAX_INT)]
-    head8: Annotated[bytes, Meta(min_length=8, max_length=8)]
+    head: Annotated[bytes, Meta(min_length=_SHORT, max_length=_FULL)]
+
+    def __post_init__(self) -> None:
+        if len(self.head) not in {_SHORT, _FULL}:
+            raise ValueError(f"expected 8 or 32 bytes of a head, got {len(self.head)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,14 +72,101 @@ class Difference:
     """Logs at equal height with different heads: one of us holds a fork unknown to the other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The logs below one prefix. At most `FANOUT` of them make a leaf, more make a branch.
+
+    So the shape follows from the logs alone, whatever the order in which they came.
+    """
+
+    digest: Digest
+    size: int
+    children: tuple[Tree, ...]
+    """Those of a branch, by the next hex digit."""
+    logs: Mapping[LogId, LogState]
+    """Those of a leaf, in the order of their ids."""
+
+    def at(self, prefix: str) -> Tree:
+        """Return the logs whose ids begin with these hex digits, for the tree of all."""
+        node = self
+        for depth, digit in enumerate(prefix):
+            node = node.part(int(digit, 16), depth)
+        return node
+
+    def part(self, digit: int, depth: int) -> Tree:
+        """Return one of the sixteen parts of a node that stands at a depth."""
+        if self.children:
+            return self.children[digit]
+        return _leaf({log: s for log, s in self.logs.items() if _digit(log, depth) == digit})
+
+    def states(self) -> Iterator[tuple[LogId, LogState]]:
+        """Yield all logs below, in the order of their ids."""
+        yield from self.logs.items()
+        for child in self.children:
+            yield from child.states()
+
+    def digests(self, depth: int) -> list[Digest]:
+        """Return the digests of the sixteen parts of a node that stands at a depth."""
+        return [self.part(digit, depth).digest for digit in range(FANOUT)]
+
+    def changed(self, changes: Mapping[LogId, LogState | None], depth: int = 0) -> Tree:
+        """Return the tree after some logs changed, or went where the state is None."""
+        if not changes:
+            return self
+        if not self.children:
+            return _planted({**self.logs, **changes}, depth)
+        parts = _by_digit(changes, depth)
+        children = tuple(
+            child.changed(part, depth + 1) for child, part in zip(self.children, parts, strict=True)
+        )
+        if sum(child.size for child in children) > FANOUT:
+            return _branch(children)
+        return _leaf({log: state for child in children for log, state in child.states()})
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """What is held of one federation at one moment."""
+
+    logs: Mapping[LogId, LogState]
+    tree: Tree
+
+    @classmethod
+    def of(cls, logs: Mapping[LogId, LogState]) -> Frontier:
+        """Return the frontier of these logs, every digest made anew."""
+        return cls(logs, _planted(dict(logs), 0))
+
+    @property
+    def root(self) -> Digest:
+        """The digest over all logs, heads in full."""
+        return self.tree.digest
+
+    @cached_property
+    def items(self) -> Mapping[LogId, FrontierItem]:
+        """The items of all logs, in the order of their ids."""
+        return {item.log: item for item in items(self.logs)}
+
+    def moved(self, changes: Mapping[LogId, LogState | None]) -> Frontier:
+        """Return the frontier after some logs changed, or went where the state is None."""
+        merged = {**self.logs, **changes}
+        logs = {log: state for log, state in merged.items() if state is not None}
+        return Frontier(logs, self.tree.changed(changes))
+
+
 def root(logs: Mapping[LogId, LogState]) -> Digest:
-    """Return the digest over all logs in the order of their ids, heads in full."""
-    return digest("frontier", *(_leaf(log, state) for log, state in sorted(logs.items())))
+    """Return the digest over all logs, heads in full; 32 zero bytes where there are none."""
+    return _planted(dict(logs), 0).digest
 
 
-def items(logs: Mapping[LogId, LogState]) -> list[FrontierItem]:
-    """Return the frontier as it goes on the wire, in the order of log ids."""
-    return [FrontierItem(log, s.seq, bytes(s.head[:8])) for log, s in sorted(logs.items())]
+def items(logs: Mapping[LogId, LogState], *, is_full: bool = False) -> list[FrontierItem]:
+    """Return logs as they go on the wire, in the order of their ids, with short heads or full."""
+    size = _FULL if is_full else _SHORT
+    return [FrontierItem(log, s.seq, bytes(s.head[:size])) for log, s in sorted(logs.items())]
+
+
+def agrees(item: FrontierItem | None, state: LogState) -> bool:
+    """Return whether an item says of a log what we hold, as far as it tells the head."""
+    return item is not None and item.seq == state.seq and state.head.startswith(item.head)
 
 
 def compare(ours: Mapping[LogId, LogState], theirs: Iterable[FrontierItem]) -> Difference:
@@ -79,10 +183,52 @@ def compare(ours: Mapping[LogId, LogState], theirs: Iterable[FrontierItem]) -> D
             if mine is not None and mine.is_forked:
                 continue
             wanted.append(Range(log=item.log, first=held + 1, last=item.seq))
-        elif mine is not None and item.seq == held and item.head8 != mine.head[:8]:
+        elif mine is not None and item.seq == held and not agrees(item, mine):
             diverged.append(item.log)
     return Difference(wanted=tuple(wanted), diverged=tuple(diverged))
 
 
-def _leaf(log: LogId, state: LogState) -> bytes:
-    return log + state.seq.to_bytes(8, "big") + state.head
+def idle_digest(roots: Iterable[Digest]) -> bytes:
+    """Return the sixteen bytes that stand for several federations' roots, in their order."""
+    return bytes(digest("idle", *roots)[:16])
+
+
+def _planted(logs: dict[LogId, LogState | None] | dict[LogId, LogState], depth: int) -> Tree:
+    held = {log: state for log, state in logs.items() if state is not None}
+    if len(held) <= FANOUT:
+        return _leaf(held)
+    return _branch(tuple(_parted(held, depth)))
+
+
+def _parted(logs: Mapping[LogId, LogState], depth: int) -> list[Tree]:
+    return [_planted(part, depth + 1) for part in _by_digit(logs, depth)]
+
+
+def _by_digit(
+    logs: Mapping[LogId, LogState | None], depth: int
+) -> list[dict[LogId, LogState | None]]:
+    parts: list[dict[LogId, LogState | None]] = [{} for _ in range(FANOUT)]
+    for log, state in logs.items():
+        parts[_digit(log, depth)][log] = state
+    return parts
+
+
+def _digit(log: LogId, depth: int) -> int:
+    byte = log[depth // 2]
+    return byte & 15 if depth % 2 else byte >> 4
+
+
+def _leaf(logs: Mapping[LogId, LogState]) -> Tree:
+    if not logs:
+        return _EMPTY
+    ordered = dict(sorted(logs.items()))
+    parts = (log + s.seq.to_bytes(8, "big") + s.head for log, s in ordered.items())
+    return Tree(digest("frontier-leaf", *parts), len(ordered), (), ordered)
+
+
+def _branch(children: tuple[Tree, ...]) -> Tree:
+    made = digest("frontier-node", *(child.digest for child in children))
+    return Tree(made, sum(child.size for child in children), children, {})
+
+
+_EMPTY: Final = Tree(Digest(ZERO), 0, (), {})

@@ -1,4 +1,4 @@
-"""The append rule of a writer's log, and the proof that a writer forked it (spec chapter 05)."""
+"""The append rule of a writer's log (spec chapter 05)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-import msgspec
-
-from sheaf_protocol.codec import decode
-from sheaf_protocol.digest import ZERO, Digest, EntryId, LogId, digest, short
-from sheaf_protocol.envelope import Envelope, Header, open_header, verify_signature
+from sheaf_protocol.digest import ZERO, EntryId, short
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 
 if TYPE_CHECKING:
+    from sheaf_protocol.envelope import Header
     from sheaf_protocol.identity import KeyLog
 
 
@@ -89,7 +86,7 @@ def require_writer(keys: KeyLog, header: Header, id_: EntryId) -> None:
     writer = keys.writers.get(header.wid)
     if writer is None:
         raise unknown_writer(header)
-    if header.time_ms > writer.expires_ms:
+    if writer.is_expired_at(header.time_ms):
         raise RemoteProtocolError("key.expired", f"writer {short(header.wid)} had expired")
     cut = writer.cut_in(header.fid)
     if cut is not None and cut.is_void(header.seq, id_):
@@ -101,58 +98,3 @@ def unknown_writer(header: Header) -> RemoteProtocolError:
     """Return the refusal of an entry whose writer no key log delegates so far."""
     detail = f"expected a delegation of writer {short(header.wid)}"
     return RemoteProtocolError("key.unknown", detail, Fault.NOT_YET)
-
-
-class ForkProof(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Two entries signed for one place of one log. Whoever holds it needs nothing else."""
-
-    first: Envelope
-    second: Envelope
-
-    @property
-    def id(self) -> Digest:
-        """The proof's id: over the entries, since a key's owner can sign one header many times."""
-        return digest("fork-proof", self.first.id, self.second.id)
-
-
-def make_fork_proof(one: Envelope, other: Envelope) -> ForkProof:
-    """Return the proof over two envelopes, payloads left out, in the order of their ids.
-
-    Raises RemoteProtocolError `fork.*` where the two prove nothing.
-    """
-    first, second = sorted((one, other), key=lambda envelope: envelope.id)
-    proof = ForkProof(_bare(first), _bare(second))
-    verify_fork_proof(proof)
-    return proof
-
-
-def verify_fork_proof(proof: ForkProof) -> Header:
-    """Return the first header of a valid proof; raise RemoteProtocolError `fork.*` otherwise."""
-    if proof.first.payload or proof.second.payload:
-        raise RemoteProtocolError("fork.payload", "expected headers and signatures only")
-    first, second = open_header(proof.first), open_header(proof.second)
-    if (first.log, first.seq) != (second.log, second.seq):
-        raise RemoteProtocolError("fork.other_place", "expected one place of one log")
-    if not proof.first.id < proof.second.id:
-        raise RemoteProtocolError("fork.same_entry", "expected two entries in the order of ids")
-    verify_signature(proof.first, first)
-    verify_signature(proof.second, second)
-    return first
-
-
-def decode_fork_proof(data: bytes) -> ForkProof:
-    """Return the proof of received bytes, not yet verified."""
-    return decode(data, ForkProof)
-
-
-def fork_leaf(log: LogId, seq: int, before: EntryId) -> Digest:
-    """Return the digest that stands for a forked log in every replica, whichever branch it saw.
-
-    `before` is the entry below the fork, so that replicas which agree on the place and not on what
-    counts below it notice: one of the two then knows of an earlier fork.
-    """
-    return digest("fork", log, seq.to_bytes(8, "big"), before)
-
-
-def _bare(envelope: Envelope) -> Envelope:
-    return Envelope(envelope.header, envelope.signature, b"")

@@ -23,7 +23,12 @@ def leaf_hash(leaf: bytes) -> Digest:
 
 def root(leaves: Sequence[bytes]) -> Digest:
     """Return the root over the leaves in order; 32 zero bytes over none."""
-    level = [leaf_hash(leaf) for leaf in leaves]
+    return root_over([leaf_hash(leaf) for leaf in leaves])
+
+
+def root_over(hashes: Sequence[Digest]) -> Digest:
+    """Return the root over leaves of which the hashes are at hand."""
+    level = list(hashes)
     if not level:
         return Digest(ZERO)
     while len(level) > 1:
@@ -33,7 +38,12 @@ def root(leaves: Sequence[bytes]) -> Digest:
 
 def proof(leaves: Sequence[bytes], index: int) -> list[Digest]:
     """Return the siblings from the leaf at `index` up to the root, absent where carried up."""
-    level = [leaf_hash(leaf) for leaf in leaves]
+    return path_among([leaf_hash(leaf) for leaf in leaves], index)
+
+
+def path_among(hashes: Sequence[Digest], index: int) -> list[Digest]:
+    """Return the same proof where the leaves' hashes are at hand."""
+    level = list(hashes)
     path = []
     while len(level) > 1:
         sibling = index ^ 1
@@ -46,18 +56,26 @@ def proof(leaves: Sequence[bytes], index: int) -> list[Digest]:
 
 def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root_: bytes) -> bool:
     """Return whether the leaf stands at `index` of the `size` leaves under the root."""
+    return root_above(leaf, index, size, path) == root_
+
+
+def root_above(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> Digest | None:
+    """Return the root that a path leads to from the leaf at `index` of `size` leaves.
+
+    None where the path is not of the length that this place has.
+    """
     if not 0 <= index < size:
-        return False
+        return None
     node, rest = leaf_hash(leaf), list(path)
     while size > 1:
         if index ^ 1 < size:
             if not rest:
-                return False
+                return None
             sibling = Digest(rest.pop(0))
             node = _parent(sibling, node) if index % 2 else _parent(node, sibling)
         index //= 2
         size = (size + 1) // 2
-    return not rest and node == root_
+    return None if rest else node
 
 
 def require_included(

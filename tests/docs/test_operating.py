@@ -9,6 +9,7 @@ import msgspec
 
 from sheaf_node.config import Config, Limits, Waits
 from sheaf_node.plugins import ServiceContext
+from sheaf_protocol.subscription import Filter
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -17,12 +18,12 @@ def test_every_setting_is_documented_with_its_default():
     rows = dict(
         re.findall(r"^\| `([a-z_.]+)` \| .* \| (.*) \|$", _section("Settings"), flags=re.MULTILINE)
     )
-    tables = {"": Config, "limits.": Limits, "waits.": Waits}
+    tables = {"": Config, "subscription.": Filter, "limits.": Limits, "waits.": Waits}
     fields = {
         prefix + field.name: field.default
         for prefix, type_ in tables.items()
         for field in msgspec.structs.fields(type_)
-        if field.name not in {"limits", "waits"}
+        if field.name not in {"limits", "subscription", "waits"}
     }
 
     assert set(rows) == set(fields)

@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from tests.node.taking import make_keyring
 
+from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.clock import SystemClock
 from sheaf_node.config import Config, Limits, PeerAddress, Waits
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Draft, Ingest
-from sheaf_node.keyring import Keyring
 from sheaf_node.peering import Peering
 from sheaf_node.peering.aiohttp_network import AiohttpNetwork
+from sheaf_node.plugins.host import Parts
 from sheaf_node.store import Store
 from sheaf_protocol.codec import encode
-from sheaf_protocol.digest import digest
+from sheaf_protocol.digest import LogId, digest
 from sheaf_protocol.frontier import FrontierItem, root
 from sheaf_protocol.link import Fresh
 from sheaf_protocol.link.handshake import Initiator
@@ -33,7 +35,9 @@ from sheaf_protocol.link.messages import (
     Entries,
     Have,
     Message,
+    RangeItem,
     Scope,
+    Want,
     decode_message,
     encode_message,
 )
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import Digest
     from sheaf_protocol.envelope import Envelope
     from sheaf_protocol.link.handshake import Session
+    from sheaf_protocol.subscription import Filter
 
 WAITS = Waits(redial_first_ms=20, redial_most_ms=200, announce_ms=20, stop_ms=2_000)
 PATIENCE_S = 15.0
@@ -68,7 +73,10 @@ class RunningNode:
     store: Store
     ingest: Ingest
     peering: Peering
+    blobs: Blobs
+    fetching: Fetching
     certificate: Certificate
+    arrivals: Arrivals
 
     @property
     def url(self) -> str:
@@ -93,6 +101,7 @@ class RunningNode:
     async def stop(self) -> None:
         await self.peering.stop()
         await self.store.close()
+        await self.blobs.close()
 
 
 @dataclass
@@ -138,30 +147,16 @@ class World:
         port: int = 0,
         network: Network | None = None,
         limits: Limits | None = None,
+        free_bytes: Callable[[], int] | None = None,
         waits: Waits = WAITS,
         has_certificate: bool = True,
+        subscription: Filter | None = None,
     ) -> RunningNode:
         """Start a co-op's node on its own folder, as left by the last run.
 
         Without a network of its own it takes the machine's.
         """
         coop, clock, arrivals = self.coops[index], clock or SystemClock(), Arrivals()
-        store = Store.open(self.folder / coop.name / "sheaf.db", random=os.urandom)
-        keyring = Keyring(
-            cid=coop.cid,
-            writer=coop.writer,
-            manager=coop.manager,
-            prekeys=[coop.prekey],
-            key_ops=coop.key_ops,
-        )
-        ingest = Ingest(
-            store=store, arrivals=arrivals, clock=clock, random=os.urandom, keyring=keyring
-        )
-        known = self.coops if knows is None else [coop, *(self.coops[at] for at in knows)]
-        for other in known:
-            await ingest.receive_key_ops(other.cid, other.key_ops)
-        if has_certificate:
-            await ingest.receive_certificate(self.certificate)
         config = Config(
             name=coop.name,
             peer_host=host,
@@ -170,21 +165,63 @@ class World:
             waits=waits,
             limits=limits or Limits(),
         )
+        store = Store.open(self.folder / coop.name / "sheaf.db", random=os.urandom)
+        ingest = Ingest(
+            store=store,
+            arrivals=arrivals,
+            clock=clock,
+            random=os.urandom,
+            keyring=make_keyring(coop),
+            limits=limits,
+            subscription=subscription,
+            free_bytes=free_bytes,
+        )
+        known = self.coops if knows is None else [coop, *(self.coops[at] for at in knows)]
+        for other in known:
+            await ingest.receive_key_ops(other.cid, other.key_ops)
+        if has_certificate:
+            await ingest.receive_certificate(self.certificate)
+        parts = Parts(
+            store=store,
+            ingest=ingest,
+            arrivals=arrivals,
+            keyring=make_keyring(coop),
+            clock=clock,
+            random=os.urandom,
+        )
+        return await self._peered(coop, config, parts, network)
+
+    async def _peered(
+        self, coop: TestCoop, config: Config, parts: Parts, network: Network | None
+    ) -> RunningNode:
         if network is None:
             network = await self.stack.enter_async_context(
                 AiohttpNetwork.open(limits=config.limits, waits=config.waits)
             )
+        blobs = Blobs(self.folder / coop.name, quota_bytes=config.limits.blob_bytes)
+        fetching = Fetching(blobs, parts.clock)
         peering = Peering(
-            ingest=ingest,
-            store=store,
-            arrivals=arrivals,
-            keyring=keyring,
+            ingest=parts.ingest,
+            store=parts.store,
+            arrivals=parts.arrivals,
+            keyring=parts.keyring,
             network=network,
-            clock=clock,
-            random=os.urandom,
+            clock=parts.clock,
+            random=parts.random,
             config=config,
+            blobs=fetching,
         )
-        node = RunningNode(host, coop, store, ingest, peering, self.certificate)
+        node = RunningNode(
+            host=config.peer_host,
+            coop=coop,
+            store=parts.store,
+            ingest=parts.ingest,
+            peering=peering,
+            blobs=blobs,
+            fetching=fetching,
+            certificate=self.certificate,
+            arrivals=parts.arrivals,
+        )
         self.stack.push_async_callback(node.stop)
         await peering.start()
         return node
@@ -235,6 +272,13 @@ class EvilPeer:
     def scope(self) -> bytes:
         return digest("scope-initiator", self.session.secret, self.fid)[:16]
 
+    @property
+    def scope_of_victim(self) -> bytes:
+        return digest("scope-responder", self.session.secret, self.fid)[:16]
+
+    def want(self, log: bytes, first: int = 1, last: int = 1) -> Want:
+        return Want(self.scope, [RangeItem(LogId(log), first, last)])
+
     async def send(self, message: Message) -> None:
         await self.send_plain(encode_message(message))
 
@@ -242,13 +286,13 @@ class EvilPeer:
         await self.socket.send_bytes(self.session.sealer.seal(plaintext))
 
     async def push(self, *envelopes: Envelope, is_live: bool = True) -> None:
-        await self.send(Entries(self.scope, is_live, list(envelopes)))
+        await self.send(Entries(self.scope, is_live, list(envelopes), []))
 
     async def tell(self, seq: int, head: bytes) -> None:
         """Claim to hold our own log up to a place."""
         item = FrontierItem(self.author.log, seq, head[:8])
         root = digest("test", b"whatever")
-        await self.send(Have(self.scope, root, [item]))
+        await self.send(Have(self.scope, root, 1, [item]))
 
     async def hear(self, kind: type[Message]) -> Message:
         """Return the next message of a kind, passing over the others."""

@@ -15,9 +15,16 @@ from sheaf_node.peering.policy import MAX_BAD
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.identity import append_op, signing_key
 from sheaf_protocol.limits import HANDSHAKE_MS
-from sheaf_protocol.link.messages import ControlHave, ControlItems, ControlWant, KeyOps, Want
-from sheaf_protocol.log import make_fork_proof
+from sheaf_protocol.link.messages import (
+    ControlHave,
+    ControlItems,
+    ControlWant,
+    KeyOps,
+    PayloadWant,
+    Want,
+)
 from sheaf_protocol.testing.author import LogAuthor, make_coop, unsigned
+from sheaf_protocol.testing.chain import prove_fork
 
 if TYPE_CHECKING:
     from tests.federation.conftest import RunningNode, Scene, World
@@ -59,7 +66,7 @@ async def test_relay_that_strips_payloads_hides_nothing(world: World) -> None:
     async with world.evil(victim) as evil:
         await evil.become_ready()
         await evil.push(bare)
-        await evil.hear(Want)
+        await evil.hear(PayloadWant)
 
     await world.start(2, dials=[author, victim])
 
@@ -70,7 +77,7 @@ async def test_proof_above_the_true_fork_hides_no_difference(world: World) -> No
     """Two nodes on two branches are handed a proof of the branches' ends, so both are "forked"."""
     first, second = await world.start(0), await world.start(1)
     author, lefts, rights = two_faces(world)
-    proof = make_fork_proof(lefts[-1], rights[-1])
+    proof = prove_fork(lefts[-1], rights[-1])
     for node, branch in ((first, lefts), (second, rights)):
         async with world.evil(node) as evil:
             await evil.become_ready()
@@ -83,19 +90,21 @@ async def test_proof_above_the_true_fork_hides_no_difference(world: World) -> No
     await require_agreement(world, author, first, second, third)
 
 
-async def test_branches_signed_at_their_ends_only_are_not_taken(world: World) -> None:
-    """Nobody could prove where they part: both would count below the fork that their ends prove."""
-    victim = await world.start(0)
-    _, lefts, _ = two_faces(world)
-    async with world.evil(victim) as evil:
-        await evil.become_ready()
-        await evil.tell(len(lefts), lefts[-1].id)
-        await evil.hear(Want)
-        await evil.push(*(unsigned(e) for e in lefts[:-1]), lefts[-1], is_live=False)
+async def test_branches_signed_at_their_ends_only_are_proven_where_they_part(world: World) -> None:
+    """Else both would count below the fork that their ends alone would prove."""
+    first, second = await world.start(0), await world.start(1)
+    author, lefts, rights = two_faces(world)
+    for node, branch in ((first, lefts), (second, rights)):
+        async with world.evil(node) as evil:
+            await evil.become_ready()
+            await evil.tell(len(branch), branch[-1].id)
+            await evil.hear(Want)
+            await evil.push(*(unsigned(e) for e in branch[:-1]), branch[-1], is_live=False)
+            await world.until(lambda node=node: node.store.arrival == len(lefts))
 
-        assert await evil.ending() == "env.signature"
+    third = await world.start(2, dials=[first, second])
 
-    assert victim.store.arrival == 0
+    await require_agreement(world, author, first, second, third)
 
 
 async def test_key_logs_of_made_up_co_ops_are_not_stored(scene: Scene) -> None:

@@ -16,7 +16,12 @@ from sheaf_node.config import Limits, Waits
 from sheaf_protocol.digest import digest
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import signing_key
-from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, WRITER_LIFETIME_MS
+from sheaf_protocol.limits import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ENTRIES,
+    MAX_KEY_LOG,
+    WRITER_LIFETIME_MS,
+)
 from sheaf_protocol.link.messages import key_op_size
 
 if TYPE_CHECKING:
@@ -182,9 +187,9 @@ async def test_key_logs_and_charter_reach_a_node_that_has_neither(world: World) 
 
 
 async def test_key_logs_that_fill_several_messages_arrive_whole(world: World) -> None:
-    long = world.coops[2:]
+    long = world.coops[1:]
     for coop in long:
-        for number in range(700):
+        for number in range(MAX_KEY_LOG - 10):
             coop.delegate(signing_key(digest("test", coop.cid, number.to_bytes(2, "big"))), 1)
     sizes = [sum(key_op_size(op) for op in coop.key_ops) for coop in long]
     assert sum(sizes) > MAX_BATCH_BYTES

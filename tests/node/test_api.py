@@ -16,9 +16,11 @@ from typing import Any, ClassVar
 
 import pytest
 from aiohttp import ClientSession, web
+from tests.node.taking import make_keyring
 
 from sheaf_node.api import LocalApi, guard, read_token, write_token
 from sheaf_node.api.server import MAX_BODY, MAX_CONNECTIONS
+from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.clock import ManualClock
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Ingest
@@ -30,7 +32,9 @@ from sheaf_node.store import Store
 from sheaf_protocol.digest import EntryId
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.json_view import to_json
+from sheaf_protocol.limits import ERASE_AFTER_MS
 from sheaf_protocol.records import Demand, Item, Price
+from sheaf_protocol.subscription import Filter
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_federation
 
 DOCS = (Path(__file__).parents[2] / "docs" / "local-api.md").read_text()
@@ -122,6 +126,7 @@ class Bench:
     api: LocalApi
     ingest: Ingest
     store: Store
+    blobs: Blobs
     parts: Parts
     host: ServiceHost | None
     session: ClientSession
@@ -142,13 +147,7 @@ class Bench:
 
 
 async def opened(folder: Path, *, is_member: bool) -> AsyncIterator[Bench]:
-    keyring = Keyring(
-        cid=MILL.cid,
-        writer=MILL.writer,
-        manager=MILL.manager,
-        prekeys=[MILL.prekey],
-        key_ops=MILL.key_ops,
-    )
+    keyring = make_keyring(MILL)
     store = Store.open(folder / "sheaf.db", random=os.urandom)
     arrivals, clock = Arrivals(), ManualClock(START_MS)
     ingest = Ingest(store=store, arrivals=arrivals, clock=clock, random=os.urandom, keyring=keyring)
@@ -167,6 +166,7 @@ async def opened(folder: Path, *, is_member: bool) -> AsyncIterator[Bench]:
         await ingest.receive_certificate(CERTIFICATE)
         federation = ingest.federations[CERTIFICATE.fid]
         host = ServiceHost("counter", Counter, {}, federation=federation, parts=parts)
+    blobs = Blobs(folder)
     api = LocalApi(
         token=TOKEN,
         port=0,
@@ -175,12 +175,22 @@ async def opened(folder: Path, *, is_member: bool) -> AsyncIterator[Bench]:
         keyring=keyring,
         services={} if host is None else {"counter": host},
         peering=Links() if is_member else None,
+        blobs=Fetching(blobs, clock),
     )
     await api.start()
     async with ClientSession() as session:
-        yield Bench(api=api, ingest=ingest, store=store, parts=parts, host=host, session=session)
+        yield Bench(
+            api=api,
+            ingest=ingest,
+            store=store,
+            blobs=blobs,
+            parts=parts,
+            host=host,
+            session=session,
+        )
     await api.stop()
     await store.close()
+    await blobs.close()
 
 
 @pytest.fixture
@@ -227,6 +237,25 @@ async def test_status_names_services_in_trouble(bench: Bench) -> None:
 
     assert answer.body["stopped"] == ["counter"]
     assert answer.body["refused"] == {"counter": "policy.role"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Filter(kinds=["demand.submit"]), {}),
+        (Filter(regions=["N"]), {}),
+        (Filter(kinds=["verdict"]), {"counter": ["demand.submit"]}),
+    ],
+    ids=["all of them are kept", "some of them are kept", "none of them is kept"],
+)
+async def test_status_names_kinds_that_a_service_follows_and_nobody_keeps(
+    bench: Bench, wanted: Filter, expected: dict[str, list[str]]
+) -> None:
+    bench.ingest.subscription = wanted
+
+    answer = await bench.get("/api/v1/status")
+
+    assert answer.body["not_subscribed"] == expected
 
 
 async def test_a_posted_record_appears_in_the_log(bench: Bench) -> None:
@@ -458,6 +487,7 @@ async def test_a_port_in_use_is_refused_with_the_key_to_change(bench: Bench) -> 
         ),
         services={},
         peering=None,
+        blobs=Fetching(bench.blobs, ManualClock(START_MS)),
     )
 
     with pytest.raises(Refusal) as refusal:
@@ -590,3 +620,49 @@ def is_open(connection: socket.socket) -> bool:
         return True
     except ConnectionError:
         return False
+
+
+# --- erasure and quotas
+
+
+async def test_an_erased_entry_is_shown_without_its_record_until_it_is_restored(
+    bench: Bench,
+) -> None:
+    posted = await bench.post("/api/v1/records/demand.submit", json=POSTED)
+    entry = f"/api/v1/entries/{posted.body['id'][:12]}"
+
+    erased = await bench.post(f"{entry}/erase?reason=personal_data")
+    [hidden, erase] = (await bench.get("/api/v1/log")).body["items"]
+    restored = await bench.post(f"{entry}/restore")
+    [shown, *_] = (await bench.get("/api/v1/log")).body["items"]
+
+    assert erased.body["deleted_at_ms"] == START_MS + ERASE_AFTER_MS
+    assert (hidden["absence"], hidden["record"]) == ("erased", None)
+    assert erase["record"] == {"entry": posted.body["id"], "reason": "personal_data"}
+    assert restored.body["is_here"] is True
+    assert (shown["absence"], shown["record"]) == (None, to_json(DEMAND))
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (f"{'ab' * 32}/erase", (422, "erase.unknown")),
+        (f"{'ab' * 32}/erase?reason=Mrs+Hall", (422, "api.query")),
+        ("xyz/restore", (422, "erase.unknown")),
+    ],
+)
+async def test_an_erasure_that_makes_no_sense_is_refused(
+    bench: Bench, path: str, problem: tuple[int, str]
+) -> None:
+    assert (await bench.post(f"/api/v1/entries/{path}")).problem == problem
+
+
+async def test_status_tells_what_is_full(bench: Bench) -> None:
+    answer = await bench.get("/api/v1/status")
+
+    assert answer.body["disk"] == {
+        "free_bytes": None,
+        "reserve_bytes": 512 << 20,
+        "is_full": False,
+    }
+    assert answer.body["full"] == []

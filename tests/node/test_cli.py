@@ -146,10 +146,11 @@ def test_init_says_which_of_name_and_country_is_wrong(
     assert words in refused("init", *arguments, "--home", tmp_path / "home", code="key.name")
 
 
-def test_init_names_both_keys_that_move_away(tmp_path: Path) -> None:
+def test_init_tells_what_to_do_about_the_keys(tmp_path: Path) -> None:
     output = done("init", "Hill", "--home", tmp_path / "home")
 
-    assert "keys/rotation.key and keys/next.key off this computer" in output
+    assert "`sheaf identity recovery-sheet` prints it" in output
+    assert "`sheaf identity passphrase`" in output
 
 
 @pytest.mark.parametrize(
@@ -515,7 +516,11 @@ def commands(command: click.Command, path: str = "sheaf") -> Iterator[tuple[str,
     with click.Context(command) as context:
         words = [param.make_metavar(context) for param in command.params if is_argument(param)]
         options = {
-            name for param in command.params if not is_argument(param) for name in param.opts
+            name
+            for param in command.params
+            if not is_argument(param)
+            for name in param.opts
+            if name.startswith("--")
         }
         yield " ".join([path, *words]), options
         if isinstance(command, click.Group):

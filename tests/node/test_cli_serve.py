@@ -171,10 +171,10 @@ def test_a_node_in_no_federation_says_so_when_it_serves(home: Path) -> None:
         # Not `communicate`, which passes over what came with the first line.
         output = process.stdout.read()
 
-    assert output == "In no federation yet: `sheaf federation adopt FILE` joins one.\n"
+    assert output.startswith("In no federation yet: `sheaf federation adopt FILE` joins one.\n")
 
 
-def test_a_node_that_serves_its_federation_says_no_more(member: Path) -> None:
+def test_a_node_that_serves_its_federation_warns_of_its_keys_and_says_no_more(member: Path) -> None:
     with serving(member) as process:
         process.send_signal(signal.SIGTERM)
 
@@ -182,7 +182,10 @@ def test_a_node_that_serves_its_federation_says_no_more(member: Path) -> None:
         # Not `communicate`, which passes over what came with the first line.
         output = process.stdout.read()
 
-    assert output == ""
+    lines = output.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["Warning", "Warning"]
+    assert "not encrypted" in lines[0]
+    assert "recovery sheet" in lines[1]
 
 
 @pytest.mark.parametrize("text", ["import nowhere", "1 / 0", "def other"])
@@ -342,6 +345,9 @@ def test_status_tells_of_trouble(home: Path) -> None:
         "services": ["one", "two"],
         "stopped": ["one"],
         "refused": {"two": "key.expired"},
+        "not_subscribed": {},
+        "disk": {"free_bytes": 100 << 20, "reserve_bytes": 512 << 20, "is_full": True},
+        "full": [{"fid": "cd" * 32, "cid": "ef" * 32, "entries": 200_000, "bytes": 9 << 20}],
         "peers": [],
         "dials": [
             {"url": "ws://a", "is_linked": False, "reason": "connection\x1brefused"},
@@ -356,6 +362,8 @@ def test_status_tells_of_trouble(home: Path) -> None:
     assert "1 log(s) forked" in output
     assert "stopped by a fault, see the node's output: one" in output
     assert "two may not publish what it wants to: key.expired" in output
+    assert "Disk: 100 MiB free of the 512 MiB to be kept free: nothing is taken\n" in output
+    assert "  over its quota: co-op efefefef (200000 entries, 9 MiB)" in output
     assert output.splitlines()[-2:] == [
         "  not linked: ws://a: connection\\u001brefused",
         "  not linked: ws://b: being dialled",
@@ -383,7 +391,9 @@ def test_the_log_is_for_people_and_for_programs(running: Path) -> None:
 def test_the_log_says_what_has_no_effect(home: Path) -> None:
     entry = {
         "arrival": 7,
+        "id": "cd" * 32,
         "cid": "ab" * 32,
+        "absence": None,
         "seq": 3,
         "time_ms": 1_767_225_600_000,
         "kind": "x\x1b[2J",

@@ -4,6 +4,7 @@ import pytest
 
 from sheaf_node.config import CONFIG_FILE, MAX_CONFIG_BYTES, initial_config, load_config
 from sheaf_protocol.errors import Refusal
+from sheaf_protocol.subscription import Filter
 
 
 def home_with(tmp_path: Path, text: str | bytes) -> Path:
@@ -18,6 +19,7 @@ def test_a_name_is_all_that_must_be_set(tmp_path: Path) -> None:
     assert config.name == "Hill Farm"
     assert (config.peer_host, config.peer_port, config.local_port) == ("127.0.0.1", 8440, 8441)
     assert config.limits.links > 0
+    assert config.subscription.is_whole
     assert config.waits.recheck_ms > 0
 
 
@@ -28,6 +30,8 @@ def test_all_tables_are_read(tmp_path: Path) -> None:
     peers = [{ url = "wss://dale.example" }]
     [services.pooled_purchasing]
     coordinator = true
+    [subscription]
+    kinds = ["offer.submit"]
     [limits]
     links = 5
     [waits]
@@ -37,6 +41,7 @@ def test_all_tables_are_read(tmp_path: Path) -> None:
     config = load_config(home_with(tmp_path, text))
 
     assert [peer.url for peer in config.peers] == ["wss://dale.example"]
+    assert config.subscription == Filter(kinds=["offer.submit"])
     assert config.services == {"pooled_purchasing": {"coordinator": True}}
     assert (config.limits.links, config.waits.recheck_ms) == (5, 1000)
 
@@ -57,6 +62,7 @@ def test_the_initial_config_is_read_back_as_it_was_meant(tmp_path: Path, name: s
         ('name = "x"\npeer_prot = 1', "'peer_prot'", "'peer_port'"),  # two swapped
         ('name = "x"\n[limits]\nlink = 1', "'limits.link'", "'links'"),  # inside a table
         ('name = "x"\npeers = [{ ulr = "ws://a" }]', "'peers.ulr'", "'url'"),  # inside a list
+        ('name = "x"\n[subscription]\nkind = ["a"]', "'subscription.kind'", "'kinds'"),
         ('name = "x"\nzzzz = 1', "'zzzz'", "known: name"),  # like nothing: all are named
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.client_reqrep import ConnectionKey
 
+from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.clock import SystemClock
 from sheaf_node.config import Config, PeerAddress, Waits
 from sheaf_node.events import Arrivals
@@ -52,6 +53,8 @@ async def started(
             store=store, arrivals=arrivals, clock=clock, random=os.urandom, keyring=keyring
         )
         await ingest.receive_key_ops(keyring.cid, keyring.key_ops)
+        blobs = Blobs(folder)
+        stack.push_async_callback(blobs.close)
         peering = Peering(
             ingest=ingest,
             store=store,
@@ -63,6 +66,7 @@ async def started(
             clock=clock,
             random=os.urandom,
             config=config,
+            blobs=Fetching(blobs, clock),
         )
         await peering.start()
         stack.push_async_callback(peering.stop)

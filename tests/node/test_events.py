@@ -55,3 +55,18 @@ async def test_control_changes_are_told_apart_from_entries() -> None:
 
     assert not woke_early
     assert await waiting == arrivals.control == 1
+
+
+async def test_payloads_that_came_later_are_told_apart_from_entries() -> None:
+    arrivals = Arrivals()
+    waiting = asyncio.ensure_future(arrivals.wait_payloads_beyond(0))
+    await asyncio.sleep(0)
+
+    arrivals.announce(1)
+    arrivals.announce_control()
+    await asyncio.sleep(0)
+    woke_early = waiting.done()
+    arrivals.announce_payloads()
+
+    assert not woke_early
+    assert await waiting == arrivals.payloads == 1

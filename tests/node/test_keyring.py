@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sheaf_node.keyring import Keyring, create_keyring, load_keyring
+from sheaf_node.keyring import Keyring, create_keyring, load_key_ops, load_keyring
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
 from sheaf_protocol.limits import PREKEY_LIFETIME_MS, WRITER_LIFETIME_MS
@@ -30,6 +30,11 @@ def make(home: Path, name: str = "Hill Farm", country: str = "GB") -> Keyring:
     return create_keyring(home, name=name, country=country, random=counted(), now_ms=NOW_MS)
 
 
+def found(home: Path, pattern: str) -> Path:
+    [path] = (home / "keys").glob(pattern)
+    return path
+
+
 def test_a_new_key_log_delegates_the_writer_and_the_prekey(tmp_path: Path) -> None:
     keyring = make(tmp_path)
 
@@ -37,7 +42,7 @@ def test_a_new_key_log_delegates_the_writer_and_the_prekey(tmp_path: Path) -> No
 
     assert log.cid == keyring.cid
     assert log.name == "Hill Farm"
-    assert log.inception.manager == keyring.manager.public
+    assert log.manager == keyring.require_manager().public
     assert log.writers[keyring.wid].expires_ms == NOW_MS + WRITER_LIFETIME_MS
     assert [(p.key, p.expires_ms) for p in log.prekeys] == [
         (keyring.prekeys[0][0], NOW_MS + PREKEY_LIFETIME_MS)
@@ -93,6 +98,26 @@ def test_rotation_keys_may_be_moved_away(tmp_path: Path) -> None:
     assert (loaded.cid, loaded.wid) == (made.cid, made.wid)
 
 
+def test_a_node_runs_without_its_manager_key_and_signs_no_charter(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    (tmp_path / "keys" / "manager.key").unlink()
+
+    loaded = load_keyring(tmp_path)
+
+    assert (loaded.cid, loaded.wid, loaded.manager) == (made.cid, made.wid, None)
+    with pytest.raises(Refusal) as refusal:
+        loaded.require_manager()
+    assert refusal.value.code == "key.missing"
+
+
+def test_the_key_log_is_read_without_any_secret(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    for path in (tmp_path / "keys").glob("*.key"):
+        path.unlink()
+
+    assert load_key_ops(tmp_path) == list(made.key_ops)
+
+
 def test_keys_are_never_overwritten(tmp_path: Path) -> None:
     first = make(tmp_path)
 
@@ -104,12 +129,12 @@ def test_keys_are_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_the_remains_of_an_attempt_that_died_are_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "keys.new").mkdir()
-    (tmp_path / "keys.new" / "writer.key").write_bytes(b"half")
+    (tmp_path / "keys.draft").mkdir()
+    (tmp_path / "keys.draft" / "writer.key").write_bytes(b"half")
 
     make(tmp_path)
 
-    assert not (tmp_path / "keys.new").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
 
 
 @pytest.mark.parametrize(
@@ -148,10 +173,10 @@ def test_a_home_without_keys_is_refused(tmp_path: Path) -> None:
     assert refusal.value.code == "key.missing"
 
 
-@pytest.mark.parametrize("file", ["key_log", "manager.key", "writer.key", "prekey.key"])
+@pytest.mark.parametrize("file", ["key_log", "writer.key", "prekey-*.key"])
 def test_a_missing_file_is_refused_by_name(tmp_path: Path, file: str) -> None:
     make(tmp_path)
-    (tmp_path / "keys" / file).unlink()
+    found(tmp_path, file).unlink()
 
     with pytest.raises(Refusal) as refusal:
         load_keyring(tmp_path)
@@ -160,7 +185,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path, file: str) -> None:
     assert file in refusal.value.detail
 
 
-@pytest.mark.parametrize("file", ["key_log", "manager.key", "writer.key", "prekey.key"])
+@pytest.mark.parametrize("file", ["key_log", "manager.key", "writer.key", "prekey-*.key"])
 @pytest.mark.parametrize(
     "data",
     [
@@ -172,13 +197,14 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path, file: str) -> None:
 )
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, file: str, data: bytes) -> None:
     make(tmp_path)
-    (tmp_path / "keys" / file).write_bytes(data)
+    path = found(tmp_path, file)
+    path.write_bytes(data)
 
     with pytest.raises(Refusal) as refusal:
         load_keyring(tmp_path)
 
     assert refusal.value.code == "key.corrupt"
-    assert file in refusal.value.detail
+    assert path.name in refusal.value.detail
     assert data.hex() not in refusal.value.detail or not data
 
 
@@ -202,4 +228,4 @@ def test_a_folder_in_place_of_a_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as refusal:
         load_keyring(tmp_path)
 
-    assert refusal.value.code == "key.missing"
+    assert refusal.value.code == "key.corrupt"

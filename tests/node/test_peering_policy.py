@@ -17,19 +17,36 @@ from sheaf_node.peering.exchange import glance
 from sheaf_node.peering.live import own_batches
 from sheaf_node.peering.policy import (
     BAD_WINDOW_MS,
+    BURST,
+    CONTROL_MOST_MS,
+    CONTROL_REST_MS,
     MAX_BAD,
+    PER_SECOND,
+    Bucket,
+    Buckets,
     Doors,
     Strikes,
     back_off_ms,
     is_own_fault,
     keeps_new,
+    rest_after,
+    work,
 )
 from sheaf_node.peering.server import PeerServer
 from sheaf_node.store import StoredEntry
-from sheaf_protocol.digest import FederationId, WriterId
+from sheaf_protocol.digest import CoopId, FederationId, LogId, WriterId
 from sheaf_protocol.envelope import Envelope, open_header
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
+from sheaf_protocol.identity import KeyOp
+from sheaf_protocol.limits import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_MEMBERS
+from sheaf_protocol.link.messages import (
+    ControlItems,
+    KeyOps,
+    PayloadWant,
+    RangeItem,
+    Served,
+    TreeWant,
+)
 from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop
 
 if TYPE_CHECKING:
@@ -148,11 +165,11 @@ def stored(envelopes: list[Envelope]) -> list[StoredEntry]:
         StoredEntry(
             id=envelope.id,
             arrival=arrival,
+            log=open_header(envelope).log,
             envelope=envelope,
             header=open_header(envelope),
-            kind="x.note",
-            no_effect=None,
-            proven_by_seq=None,
+            fault=None,
+            void=None,
         )
         for arrival, envelope in enumerate(envelopes, 1)
     ]
@@ -168,13 +185,13 @@ def test_only_own_entries_are_pushed() -> None:
 
     [live] = own_batches(entries, HILL.wid)
 
-    assert (live.first, live.last.seq, len(live.envelopes)) == (1, 2, 2)
+    assert (live.first, live.last.seq, len(live.entries)) == (1, 2, 2)
 
 
 def test_federations_are_pushed_apart() -> None:
     entries = stored([*authored(HILL, 2), *authored(HILL, 1, fid=1)])
 
-    assert [len(live.envelopes) for live in own_batches(entries, HILL.wid)] == [2, 1]
+    assert [len(live.entries) for live in own_batches(entries, HILL.wid)] == [2, 1]
 
 
 @pytest.mark.parametrize(("count", "size"), [(MAX_BATCH_ENTRIES + 1, 0), (5, 65_000)])
@@ -246,3 +263,78 @@ async def test_address_that_is_not_ours_is_refused() -> None:
 
     assert caught.value.code == "peer.address"
     assert "peer_host" in caught.value.detail
+
+
+def test_bucket_is_empty_after_a_burst() -> None:
+    bucket = Bucket(0)
+
+    assert bucket.take(BURST, 0)
+    assert not bucket.take(1, 0)
+
+
+def test_bucket_fills_with_time_and_not_beyond_a_burst() -> None:
+    bucket = Bucket(0)
+    bucket.take(BURST, 0)
+
+    assert bucket.take(PER_SECOND, 1_000)
+    assert not bucket.take(PER_SECOND, 1_500)
+    assert bucket.take(BURST, 10_000_000)
+    assert not bucket.take(1, 10_000_000)
+
+
+def test_bucket_does_not_empty_where_the_clock_is_set_back() -> None:
+    bucket = Bucket(1_000_000)
+
+    assert bucket.take(BURST, 0)
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "amount"),
+    [([""], 66), (["a"], 6), (["ab"] * 16, 2), (list("0123456789abcdef"), 66)],
+)
+def test_question_for_many_logs_costs_more(prefixes: list[str], amount: int) -> None:
+    assert work(TreeWant(bytes(16), prefixes)) == amount
+
+
+@pytest.mark.parametrize(("last", "amount"), [(1, 1), (256, 2), (2_048, 9), (0, 1)])
+def test_question_about_many_payloads_costs_more(last: int, amount: int) -> None:
+    log = LogId(bytes(32))
+
+    assert work(PayloadWant(bytes(16), [RangeItem(log, 1, last)])) == amount
+
+
+def test_what_credit_pays_for_or_answers_costs_nothing() -> None:
+    assert work(Served(bytes(16))) == 0
+
+
+def test_control_items_rest_for_longer_the_longer_they_change() -> None:
+    rests = [CONTROL_REST_MS]
+    for _ in range(8):
+        rests.append(rest_after(rests[-1], is_quiet=False))
+
+    assert rests[1] == 2 * CONTROL_REST_MS
+    assert rests[-1] == CONTROL_MOST_MS
+    assert rest_after(CONTROL_MOST_MS, is_quiet=True) == CONTROL_REST_MS
+
+
+def test_bucket_of_a_co_op_outlives_its_links() -> None:
+    buckets, coop = Buckets(), CoopId(b"c" * 32)
+    buckets.of(coop, 0).take(BURST, 0)
+
+    assert not buckets.of(coop, 0).take(1, 0)
+
+
+def test_buckets_of_many_co_ops_are_bounded() -> None:
+    buckets, first = Buckets(), CoopId(bytes(32))
+    buckets.of(first, 0).take(BURST, 0)
+    for number in range(1, MAX_MEMBERS + 1):
+        buckets.of(CoopId(number.to_bytes(32)), 0)
+
+    assert buckets.of(first, 0).take(BURST, 0)
+
+
+def test_small_control_items_cost_what_their_size_does_not_pay_for() -> None:
+    op = KeyOp(body=bytes(8_000), signatures=[])
+    large = ControlItems([KeyOps(CoopId(bytes(32)), [op] * 3)], [], [], True)
+
+    assert [work(ControlItems([], [], [], True)), work(large)] == [1, 0]

@@ -1,243 +1,41 @@
 import asyncio
-import logging
 import multiprocessing
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, ClassVar
 
-import msgspec
 import pytest
+from tests.node.notebook import (
+    CERTIFICATE,
+    HILL,
+    LAPSE,
+    MILL,
+    OTHER,
+    Bench,
+    Notebook,
+    demand,
+    judge,
+    notebook,
+    opened,
+    quiet,
+    until,
+)
 
-from sheaf_node.clock import ManualClock
-from sheaf_node.events import Arrivals
-from sheaf_node.ingest import Draft, Ingest
-from sheaf_node.keyring import Keyring
-from sheaf_node.plugins import Call, Json, SeenRecord, ServiceContext, ServiceHost
-from sheaf_node.plugins.host import Parts
-from sheaf_node.store import Store
-from sheaf_protocol.codec import decode, encode
+from sheaf_node.ingest import Draft
+from sheaf_node.plugins import Call, ServiceHost
+from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import CoopId, EntryId
-from sheaf_protocol.envelope import SEALED, Envelope, body_of
+from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import LocalProtocolError, Refusal
-from sheaf_protocol.identity import Delegate, PublicKey, sign_op
-from sheaf_protocol.limits import PREKEY_LIFETIME_MS
-from sheaf_protocol.records import (
-    OK,
-    Demand,
-    DropLine,
-    Item,
-    Order,
-    PoolLapse,
-    Price,
-    Record,
-    Verdict,
-)
-from sheaf_protocol.sealing import Author, Sealed, seal_private
-from sheaf_protocol.testing.author import (
-    START_MS,
-    LogAuthor,
-    TestCoop,
-    make_coop,
-    make_federation,
-)
-
-PATIENCE_S = 20
-SOME = EntryId(bytes(32))
-FEED = Item(code="feed", name="Feed", scale=0, unit="KGM")
-PRICE = Price(amount=10, base=1, currency="GBP")
-LAPSE = PoolLapse(close=SOME, pool=SOME, reason="too_few")
-"""What a buyer may not publish."""
-MILL, HILL, DALE = (make_coop(name) for name in ("Mill", "Hill Farm", "Dale Supplies"))
-CERTIFICATE = make_federation([(MILL, ["buyer"]), (HILL, ["buyer"]), (DALE, ["supplier"])])
-OTHER = make_federation([(MILL, ["buyer"]), (HILL, ["buyer"])], "Other", b"\x01" * 16)
-
-
-def demand(ref: str) -> Demand:
-    return Demand(
-        is_firm=True, item=FEED, max_price=PRICE, min_quantity=1, quantity=5, ref=ref, zone="N"
-    )
-
-
-def order() -> Order:
-    return Order(
-        award=SOME,
-        item=FEED,
-        lines=[DropLine(amount=50, demand=SOME, quantity=5)],
-        offer=SOME,
-        price=PRICE,
-        supplier=DALE.cid,
-    )
-
-
-def nothing(service: "Notebook") -> None:
-    """Decide nothing."""
-
-
-def judge(service: "Notebook") -> None:
-    """Sign what was found of each demand, once."""
-    judged = {seen.record.subject for seen in service.seen if isinstance(seen.record, Verdict)}
-    for seen in service.seen:
-        if isinstance(seen.record, Demand) and seen.id not in judged:
-            verdict = Verdict(code=OK, level="full", subject=seen.id)
-            service.context.publish(verdict, refs=[seen.id])
-
-
-class Notebook:
-    """Keeps what it read in the order in which it came, and decides as the test tells it to."""
-
-    follows: ClassVar[frozenset[str]] = frozenset({"demand.submit", "verdict", "order.place"})
-
-    def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
-        self.context = context
-        self.seen: list[SeenRecord] = []
-        self.results: list[tuple[str, object]] = []
-        self.decisions = 0
-        self._decide: Callable[[Notebook], None] = settings.get("decide", nothing)
-        self._fold: Callable[[Notebook], None] = settings.get("fold", nothing)
-
-    @property
-    def refs(self) -> list[str]:
-        return [seen.record.ref for seen in self.seen if isinstance(seen.record, Demand)]
-
-    @property
-    def commands(self) -> Mapping[str, Callable[[Call], Json]]:
-        return {
-            "add": self._add,
-            "refuse": self._refuse,
-            "order": self._order,
-            "lapse": self._lapse,
-        }
-
-    @property
-    def views(self) -> Mapping[str, Callable[[Call], Json]]:
-        return {"refs": lambda call: self.refs}
-
-    def fold(self, seen: SeenRecord) -> None:
-        self.seen.append(seen)
-        self._fold(self)
-
-    def decide(self) -> None:
-        self.decisions += 1
-        self._decide(self)
-
-    def finish(self, key: str, result: object) -> None:
-        self.results.append((key, result))
-        self.context.publish(demand(key))
-
-    def _add(self, call: Call) -> Json:
-        for ref in call.body.decode().split():
-            self.context.publish(demand(ref))
-        return "added"
-
-    def _refuse(self, call: Call) -> Json:
-        self.context.publish(demand("never"))
-        self.context.run("never", os.getpid)
-        raise Refusal("demand.unknown", "expected another call")
-
-    def _order(self, call: Call) -> Json:
-        self.context.publish(order(), refs=[SOME], to=[DALE.cid])
-        return "ordered"
-
-    def _lapse(self, call: Call) -> Json:
-        self.context.publish(demand("before"))
-        self.context.publish(LAPSE)
-        return "published"
-
-
-@dataclass(kw_only=True)
-class Bench:
-    """One co-op's node without links, and the services that a test starts on it."""
-
-    parts: Parts
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    @property
-    def clock(self) -> ManualClock:
-        assert isinstance(self.parts.clock, ManualClock)
-        return self.parts.clock
-
-    def kinds(self) -> list[str]:
-        return [entry.kind for entry in self.parts.store.entries_after(0)]
-
-    def host(self, **settings: Callable[[Notebook], None]) -> ServiceHost:
-        federation = self.parts.ingest.federations[CERTIFICATE.fid]
-        return ServiceHost("notebook", Notebook, settings, federation=federation, parts=self.parts)
-
-    def start(self, **settings: Callable[[Notebook], None]) -> ServiceHost:
-        host = self.host(**settings)
-        self.tasks.append(asyncio.create_task(host.run()))
-        return host
-
-    async def receive(self, *envelopes: Envelope) -> None:
-        await self.parts.ingest.receive(envelopes)
-
-    async def stop(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-@asynccontextmanager
-async def opened(folder: Path, coop: TestCoop) -> AsyncIterator[Bench]:
-    keyring = Keyring(
-        cid=coop.cid,
-        writer=coop.writer,
-        manager=coop.manager,
-        prekeys=[coop.prekey],
-        key_ops=coop.key_ops,
-    )
-    store = Store.open(folder / coop.name / "sheaf.db", random=os.urandom)
-    arrivals, clock = Arrivals(), ManualClock(START_MS)
-    ingest = Ingest(store=store, arrivals=arrivals, clock=clock, random=os.urandom, keyring=keyring)
-    for other in (MILL, HILL, DALE):
-        await ingest.receive_key_ops(other.cid, other.key_ops)
-    await ingest.receive_certificate(CERTIFICATE)
-    parts = Parts(
-        store=store,
-        ingest=ingest,
-        arrivals=arrivals,
-        keyring=keyring,
-        clock=clock,
-        random=os.urandom,
-    )
-    bench = Bench(parts=parts)
-    try:
-        yield bench
-    finally:
-        await bench.stop()
-        await store.close()
+from sheaf_protocol.records import Demand
+from sheaf_protocol.testing.author import START_MS, LogAuthor
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with opened(tmp_path, MILL) as mill:
         yield mill
-
-
-def notebook(host: ServiceHost) -> Notebook:
-    assert isinstance(host.service, Notebook)
-    return host.service
-
-
-async def until(is_true: Callable[[], bool]) -> None:
-    """Return once something holds, which it does long before our patience ends."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not is_true():  # noqa: ASYNC110 - what is awaited are plain values
-            await asyncio.sleep(0.002)
-
-
-async def quiet() -> None:
-    """Give everything that is due the time to happen."""
-    for _ in range(20):
-        await asyncio.sleep(0.002)
-
-
-# --- folding
 
 
 async def test_records_of_a_log_are_folded_in_its_order(bench: Bench) -> None:
@@ -298,9 +96,6 @@ def test_a_context_knows_its_node(bench: Bench) -> None:
     assert context.name_of(HILL.cid) == "Hill Farm"
     assert context.can_seal_to(HILL.cid)
     assert not context.can_seal_to(CoopId(bytes(32)))
-
-
-# --- deciding and publishing
 
 
 async def test_a_service_reads_its_own_publications_before_it_decides_again(bench: Bench) -> None:
@@ -388,9 +183,6 @@ async def test_without_a_reason_a_service_decides_once_a_minute(bench: Bench) ->
     await until(lambda: notebook(host).decisions == 2)
 
 
-# --- commands and views
-
-
 async def test_a_commands_entries_are_durable_when_it_returns(bench: Bench) -> None:
     host = bench.host()
 
@@ -439,9 +231,6 @@ async def test_an_unknown_name_is_refused(bench: Bench, ask: str, code: str) -> 
 
     assert refusal.value.code == f"service.{code}"
     assert "nonsense" in refusal.value.detail
-
-
-# --- computations
 
 
 async def test_a_computation_runs_in_a_process_of_its_own(bench: Bench) -> None:
@@ -502,9 +291,6 @@ async def test_a_computation_that_fails_stops_its_service(bench: Bench) -> None:
     await until(lambda: host.is_stopped)
 
 
-# --- forks
-
-
 def forked() -> tuple[list[Envelope], Envelope]:
     """Return a log of two demands, and another second one by the same writer."""
     author = LogAuthor(HILL, CERTIFICATE.fid)
@@ -548,214 +334,51 @@ async def test_a_fork_ends_what_the_service_before_had_running(bench: Bench) -> 
     await until(lambda: not multiprocessing.active_children())
 
 
-# --- private records
-
-
-async def test_a_private_record_is_read_by_those_it_is_for_and_nobody_else(
-    tmp_path: Path,
-) -> None:
-    async with AsyncExitStack() as stack:
-        hill, dale, mill = [
-            await stack.enter_async_context(opened(tmp_path, coop)) for coop in (HILL, DALE, MILL)
-        ]
-        host = hill.host()
-        await host.command("order", Call())
-        [entry] = hill.parts.store.entries_after(0)
-        for other in (dale, mill):
-            await other.receive(entry.envelope)
-
-        async def orders(host: ServiceHost) -> list[Record]:
-            await host.view("refs", Call())
-            return [seen.record for seen in notebook(host).seen]
-
-        assert (entry.kind, entry.header.refs) == (SEALED, [])
-        assert await orders(dale.host()) == [order()]
-        assert await orders(host) == [order()]  # its author reads it again
-        assert await orders(mill.host()) == []
-        assert mill.kinds() == [SEALED]
-        assert notebook(host).seen[0].refs == (SOME,)
-
-
-def sealed(kind: str, body: bytes, to: TestCoop, author: LogAuthor, coop: TestCoop) -> bytes:
-    by = Author(author.fid, coop.cid, coop.wid)
-    return seal_private(kind, [], body, [to.prekey[0]], author=by, random=bytes(56))
-
-
-def altered(body: bytes) -> bytes:
-    whole = decode(body, Sealed)
-    return encode(msgspec.structs.replace(whole, box=whole.box[:-1] + b"\x00"))
-
-
-@pytest.mark.parametrize(
-    ("by", "kind", "record", "change"),
-    [
-        (DALE, "order.place", order(), bytes),  # a supplier orders nothing
-        (HILL, "demand.submit", demand("r"), bytes),  # a public kind, hidden
-        (HILL, "order.response", LAPSE, bytes),  # not followed
-        (HILL, "order.place", LAPSE, bytes),  # not an order
-        (HILL, "order.place", order(), altered),  # for us, and does not open
-    ],
-)
-async def test_a_sealed_record_that_its_author_may_not_publish_is_passed_over(
-    bench: Bench, by: TestCoop, kind: str, record: Record, change: Callable[[bytes], bytes]
-) -> None:
-    author = LogAuthor(by, CERTIFICATE.fid)
-    body = change(sealed(kind, encode(record), MILL, author, by))
-    await bench.receive(author.append(SEALED, body))
-    host = bench.host()
-
-    await host.view("refs", Call())
-
-    assert bench.kinds() == [SEALED]
-    assert notebook(host).seen == []
-
-
-async def test_what_was_sealed_to_two_has_two_slots(bench: Bench) -> None:
-    await bench.host().command("order", Call())
-
-    [entry] = bench.parts.store.entries_after(0)
-    assert len(decode(body_of(entry.envelope.payload), Sealed).slots) == 2
-
-
-async def test_ordering_from_a_coop_without_a_valid_prekey_is_refused(bench: Bench) -> None:
-    bench.clock.advance(PREKEY_LIFETIME_MS + 1)
-
-    host = bench.host()
-    with pytest.raises(LocalProtocolError) as refusal:
-        await host.command("order", Call())
-
-    assert not notebook(host).context.can_seal_to(DALE.cid)
-    assert refusal.value.code == "seal.recipient"
-    assert bench.kinds() == []
-
-
-async def test_a_peers_old_prekey_holds_up_nothing_else(bench: Bench) -> None:
-    def decide(service: Notebook) -> None:
-        service.context.publish(order(), to=[DALE.cid])
-        if not service.refs:
-            service.context.publish(demand("r"))
-
-    bench.clock.advance(PREKEY_LIFETIME_MS + 1)
-    host = bench.start(decide=decide)
-    await until(lambda: bench.kinds() == ["demand.submit"])
-    await until(lambda: notebook(host).decisions == 2)
-    await quiet()
-
-    assert (host.refused, host.is_stopped) == ("seal.recipient", False)
-    assert bench.kinds() == ["demand.submit"]
-    assert notebook(host).decisions == 2  # not again and again
-
-
-async def test_a_peers_prekey_of_small_order_holds_up_nothing_else(bench: Bench) -> None:
-    unusable = Delegate(
-        cid=DALE.cid,
-        expires_ms=START_MS + PREKEY_LIFETIME_MS,
-        key=PublicKey(bytes(32)),
-        op="delegate",
-        prev=DALE.keys.head,
-        role="prekey",
-        seq=DALE.keys.size,
-    )
-
-    def decide(service: Notebook) -> None:
-        service.context.publish(order(), to=[DALE.cid])
-        if not service.refs:
-            service.context.publish(demand("r"))
-
-    await bench.parts.ingest.receive_key_ops(DALE.cid, [sign_op(unusable, [DALE.manager])])
-    host = bench.start(decide=decide)
-    await until(lambda: notebook(host).decisions == 2)
-
-    assert (host.refused, host.is_stopped) == ("seal.recipient", False)
-    assert bench.kinds() == ["demand.submit"]
-
-
-# --- faults in services
-
-
-def broken(service: Notebook) -> None:
-    if service.refs:
-        raise ZeroDivisionError("a fault of the service")
-
-
-@pytest.mark.parametrize("where", ["fold", "decide"])
-async def test_a_service_that_raises_is_stopped_and_others_go_on(
-    bench: Bench, where: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    faulty, sound = bench.start(**{where: broken}), bench.start(decide=judge)
-
-    await bench.receive(LogAuthor(HILL, CERTIFICATE.fid).publish(demand("r")))
-    await until(lambda: faulty.is_stopped and bench.kinds() == ["demand.submit", "verdict"])
-    await until(bench.tasks[0].done)
-
-    assert not sound.is_stopped
-    assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
-        "service notebook stopped"
-    ]
-    assert "a fault of the service" in caplog.text
-
-
-@pytest.mark.parametrize("ask", ["command", "view"])
-async def test_a_stopped_service_answers_nothing(bench: Bench, ask: str) -> None:
-    host = bench.start(fold=broken)
-    await bench.receive(LogAuthor(HILL, CERTIFICATE.fid).publish(demand("r")))
-    await until(lambda: host.is_stopped)
-
-    with pytest.raises(Refusal) as refusal:
-        await getattr(host, ask)("refs" if ask == "view" else "add", Call(body=b"more"))
-
-    assert refusal.value.code == "service.stopped"
-    assert bench.kinds() == ["demand.submit"]
-
-
-async def test_a_fault_met_by_a_view_stops_the_service(bench: Bench) -> None:
-    host = bench.host(fold=broken)
-    await bench.receive(LogAuthor(HILL, CERTIFICATE.fid).publish(demand("r")))
-
-    with pytest.raises(Refusal, match=r"service\.stopped"):
-        await host.view("refs", Call())
-
-    assert host.is_stopped
-    async with asyncio.timeout(PATIENCE_S):
-        await host.run()
-
-
-async def test_a_service_that_cannot_be_made_is_stopped_and_others_go_on(bench: Bench) -> None:
-    def factory(context: ServiceContext, settings: Mapping[str, Any]) -> Notebook:
-        raise ZeroDivisionError("a fault of the service")
-
-    federation = bench.parts.ingest.federations[CERTIFICATE.fid]
-    host = ServiceHost("faulty", factory, {}, federation=federation, parts=bench.parts)
-    await host.run()
-
-    assert host.is_stopped
-    with pytest.raises(Refusal, match=r"service\.stopped"):
-        await host.view("refs", Call())
-
-
-def test_a_service_that_refuses_its_settings_is_not_made(bench: Bench) -> None:
-    def factory(context: ServiceContext, settings: Mapping[str, Any]) -> Notebook:
-        raise Refusal("config.invalid", "expected a place")
-
-    federation = bench.parts.ingest.federations[CERTIFICATE.fid]
-    with pytest.raises(Refusal, match=r"config\.invalid"):
-        ServiceHost("faulty", factory, {}, federation=federation, parts=bench.parts)
-
-
-async def test_a_command_with_a_fault_is_undone_and_the_service_goes_on(bench: Bench) -> None:
-    host = bench.host()
-
-    with pytest.raises(UnicodeDecodeError):
-        await host.command("add", Call(body=b"\xff"))
-    await host.command("add", Call(body=b"good"))
-
-    assert notebook(host).refs == ["good"]
-    assert not host.is_stopped
-
-
 async def test_our_own_drafts_are_read_like_everybodys(bench: Bench) -> None:
     await bench.parts.ingest.publish(
         CERTIFICATE.fid, [Draft(kind="demand.submit", body=encode(demand("posted")))]
     )
 
     assert await bench.host().view("refs", Call()) == ["posted"]
+
+
+class Tenacious(Notebook):
+    """Needs what it read of one reference."""
+
+    def keeps(self, id_: EntryId) -> bool:
+        kept = (seen for seen in self.seen if isinstance(seen.record, Demand))
+        return any(seen.id == id_ and seen.record.ref == "kept" for seen in kept)
+
+
+async def test_service_keeps_what_it_needs_once_it_has_read_all(bench: Bench) -> None:
+    author = LogAuthor(HILL, CERTIFICATE.fid)
+    kept, other = (author.publish(demand(ref)) for ref in ("kept", "other"))
+    federation = bench.parts.ingest.federations[CERTIFICATE.fid]
+    host = ServiceHost("notebook", Tenacious, {}, federation=federation, parts=bench.parts)
+    await bench.receive(kept, other)
+    before = [host.keeps(each.id) for each in (kept, other)]
+
+    await host.view("refs", Call())
+
+    assert before == [True, True]
+    assert [host.keeps(each.id) for each in (kept, other)] == [True, False]
+
+
+async def test_service_without_a_word_on_it_keeps_nothing(bench: Bench) -> None:
+    entry = LogAuthor(HILL, CERTIFICATE.fid).publish(demand("r"))
+    await bench.receive(entry)
+
+    assert not bench.host().keeps(entry.id)
+
+
+async def test_service_that_a_fault_stopped_keeps_everything(bench: Bench) -> None:
+    entry = LogAuthor(HILL, CERTIFICATE.fid).publish(demand("r"))
+
+    def fail(service: Notebook) -> None:
+        raise ZeroDivisionError
+
+    host = bench.start(fold=fail)
+    await bench.receive(entry)
+    await until(lambda: host.is_stopped)
+
+    assert host.keeps(entry.id)

@@ -26,7 +26,7 @@ from sheaf_protocol.testing.author import LogAuthor, make_coop
 async def append(store, author):
     envelope = author.append("x.note", b"\\x80")
     header = open_header(envelope)
-    entry = NewEntry(id=envelope.id, envelope=envelope, header=header, kind=header.kind)
+    entry = NewEntry(id=envelope.id, log=header.log, envelope=envelope, header=header)
     [stored] = await store.commit(Change(entries=[entry]))
     sys.stdout.write(f"{stored.header.seq}\\n")
     sys.stdout.flush()

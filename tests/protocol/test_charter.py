@@ -66,6 +66,15 @@ def test_members_are_listed_in_the_order_of_their_ids() -> None:
     assert forward == genesis_body("Fed", members[::-1], bytes(16))
 
 
+def test_roles_are_listed_in_their_order() -> None:
+    one, other = (
+        [Member(cid=HILL.cid, key_head=HILL.keys.head, roles=roles)]
+        for roles in (["buyer", "coordinator"], ["coordinator", "buyer", "buyer"])
+    )
+
+    assert genesis_body("Fed", one, bytes(16)) == genesis_body("Fed", other, bytes(16))
+
+
 @pytest.mark.parametrize(
     ("coop", "kind", "may"),
     [

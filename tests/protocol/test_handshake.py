@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import hypothesis.strategies as st
 import msgspec
 import pytest
@@ -9,8 +13,14 @@ from hypothesis import given, settings
 
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
-from sheaf_protocol.identity import signing_key
-from sheaf_protocol.limits import HANDSHAKE_MS, WRITER_LIFETIME_MS
+from sheaf_protocol.identity import KeyOp, signing_key
+from sheaf_protocol.limits import (
+    HANDSHAKE_MS,
+    MAX_HELLO,
+    MAX_KEY_LOG,
+    MAX_KEY_OP,
+    WRITER_LIFETIME_MS,
+)
 from sheaf_protocol.link import Dial, Fresh, Identity, Link, Listen, PeerAuthenticated, Phase
 from sheaf_protocol.link.cipher import Opener, Sealer, derive, public_of, shared_secret
 from sheaf_protocol.link.handshake import Hello, Initiator, Reply, Responder
@@ -23,6 +33,11 @@ from sheaf_protocol.testing.link_pair import (
     identity_of,
     make_link_pair,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sheaf_protocol.testing.author import TestCoop
 
 HILL, DALE = make_coop("Hill"), make_coop("Dale")
 
@@ -106,7 +121,7 @@ def test_altered_byte_anywhere_in_the_handshake_ends_the_link_with_a_code(
         (b"GET / HTTP/1.1\r\n", "enc.trailing", "another protocol"),
         (b"\x80", "schema.invalid", "a map without the fields"),
         (hello_bytes() + b"\x00", "enc.trailing", "bytes after the value"),
-        (bytes(65_537), "enc.size", "more than a handshake message may have"),
+        (bytes(1_025), "enc.size", "more than a first message may have"),
         (b"\x84\xa8audience\xd9\x01x", "enc.malformed", "cut off"),
     ],
 )
@@ -329,16 +344,36 @@ def test_open_link_has_no_deadline() -> None:
 
 
 def test_key_log_too_long_for_a_handshake_is_our_own_fault() -> None:
-    crowded = make_coop("Crowded")
-    for number in range(260):
-        key = signing_key(derived(b"", "Crowded", str(number)))
-        crowded.delegate(key, START_MS + WRITER_LIFETIME_MS)
-    responder = Responder(identity_of(crowded), [AUDIENCE], fresh(b"r"))
+    large = KeyOp(body=bytes(MAX_KEY_OP), signatures=DALE.key_ops[0].signatures)
+    identity = Identity(cid=DALE.cid, key_log=[large] * 64, writer=DALE.writer)
+    responder = Responder(identity, [AUDIENCE], fresh(b"r"))
 
     with pytest.raises(LocalProtocolError) as caught:
         responder.receive_hello(hello_bytes())
 
     assert caught.value.code == "link.key_log"
+
+
+def test_longest_key_log_of_usual_operations_fits_in_a_handshake() -> None:
+    old = make_coop("Old")
+    for number in range(MAX_KEY_LOG - len(old.key_ops)):
+        key = signing_key(derived(b"", "Old", str(number)))
+        old.delegate(key, START_MS + WRITER_LIFETIME_MS)
+    pair = make_link_pair(old, DALE, now_ms=START_MS)
+
+    pair.run()
+
+    assert pair.codes == (None, None)
+    assert pair.listening.peer is not None
+    assert pair.listening.peer.keys.size == MAX_KEY_LOG
+
+
+def test_stranger_is_kept_waiting_with_little_memory() -> None:
+    """After a first message a responder keeps a secret and a digest, and not the message."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        Responder(identity_of(DALE), [AUDIENCE], fresh(b"r")).receive_hello(bytes(MAX_HELLO + 1))
+
+    assert caught.value.code == "enc.size"
 
 
 def test_proof_before_the_hello_is_our_own_fault() -> None:
@@ -388,3 +423,42 @@ def test_opener_takes_frames_in_order_only() -> None:
     assert opener.open(second) == b"2"
     with pytest.raises(RemoteProtocolError, match=r"link\.frame"):
         opener.open(flipped(sealer.seal(b"3"), 0))
+
+
+def shown_to_dale(dialling: TestCoop, *, members: Sequence[TestCoop]) -> str | None:
+    """Return why Dale, who lets these prove themselves, ends a link that a co-op dials."""
+    known = {member.cid for member in members}
+    listen = Listen(public_names=[AUDIENCE], admits=known.__contains__)
+    pair = LinkPair(
+        Link(Dial(audience=AUDIENCE), identity_of(dialling), fresh(b"i"), START_MS),
+        Link(listen, identity_of(DALE), fresh(b"r"), START_MS),
+        START_MS,
+    )
+    pair.run()
+    return pair.codes[1]
+
+
+def test_member_is_let_prove_who_it_is() -> None:
+    assert shown_to_dale(HILL, members=[HILL]) is None
+
+
+def test_stranger_does_not_learn_who_is_a_member() -> None:
+    thief = make_coop("Thief")
+    as_hill = replace(HILL, writer=thief.writer)
+    with_another_log = replace(thief, keys=HILL.keys)
+
+    codes = {
+        shown_to_dale(thief, members=[HILL]),
+        shown_to_dale(as_hill, members=[HILL]),
+        shown_to_dale(as_hill, members=[]),
+        shown_to_dale(with_another_log, members=[HILL]),
+    }
+
+    assert codes == {"link.not_member"}
+
+
+def test_member_whose_writer_ended_hears_so() -> None:
+    closed = copy.deepcopy(HILL)
+    closed.close({})
+
+    assert shown_to_dale(closed, members=[HILL]) == "link.writer_closed"

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import LocalProtocolError
-from sheaf_protocol.json_view import from_json, to_json
+from sheaf_protocol.json_view import from_json, read_json, to_json
 from sheaf_protocol.records import Demand, Item, Order, PoolClose, Price, Verdict, Window
 
 DEMAND = Demand(
@@ -67,3 +68,55 @@ def test_view_of_no_record_is_our_callers_fault(view: Any, type_: type, reason: 
 
 def test_key_of_a_later_version_is_ignored() -> None:
     assert from_json({**to_json(VERDICT), "later": {"x": [1]}}, Verdict) == VERDICT
+
+
+def test_what_travels_as_an_array_is_an_array_in_the_view() -> None:
+    envelope = Envelope(b"\x01", b"", b"\x02\x03")
+
+    view = to_json(envelope)
+
+    assert view == ["01", "", "0203"]
+    assert from_json(view, Envelope) == envelope
+
+
+@pytest.mark.parametrize(
+    ("view", "reason"),
+    [
+        (["01", "", "02", "03"], "an element too many"),
+        (["01", ""], "an element missing"),
+        (["01", "", "0"], "half a byte"),
+        (["01", "", "AB"], "capitals"),
+        (["01", "", "0 1"], "a space"),
+        (["01", "", "01\n"], "a line end"),
+    ],
+)
+def test_array_that_is_no_envelope_is_refused(view: list[str], reason: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        from_json(view, Envelope)
+
+    assert caught.value.code == "schema.invalid"
+
+
+def test_text_of_a_view_is_read_as_plain_values() -> None:
+    assert read_json(b'{"a": [0, -1, "x", true]}') == {"a": [0, -1, "x", True]}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b'{"a": 1, "a": 1}', "a key twice"),
+        (b'{"a": {"b": 1, "b": 2}}', "a key twice, further in"),
+        (b"-0", "zero has no sign"),
+        (b"1.0", "a fraction"),
+        (b"1e3", "an exponent"),
+        (b"NaN", "no number"),
+        (b"[1,]", "no JSON"),
+        (b'"\xff"', "no UTF-8"),
+        ("\ufeff1".encode(), "a byte order mark"),
+    ],
+)
+def test_text_that_is_no_view_is_refused(text: bytes, reason: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        read_json(text)
+
+    assert caught.value.code == "schema.invalid", reason

@@ -32,7 +32,7 @@ def inception(**changes: Any) -> Inception:
         "country": "GB",
         "manager": MANAGER.public,
         "name": "Hill Farm",
-        "next": [digest("next", b"x")],
+        "next": [digest("next", bytes([n])) for n in (1, 2, 3)],
         "nonce": bytes(16),
         "op": "inception",
         "prev": Digest(ZERO),
@@ -302,7 +302,7 @@ def test_writer_that_is_not_open_cannot_be_closed() -> None:
 
 def test_operation_of_a_later_version_is_named() -> None:
     state = begun()
-    body = encode({"cid": bytes(state.cid), "op": "rotate", "seq": 1})
+    body = encode({"cid": bytes(state.cid), "op": "teleport", "seq": 1})
     signed = KeyOp(body=body, signatures=sign_op(delegate(state), [MANAGER]).signatures)
 
     assert refusal(signed, after=state).code == "key.operation"

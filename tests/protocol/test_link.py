@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from sheaf_protocol.blob import BlobId
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId, digest
 from sheaf_protocol.envelope import Envelope
@@ -16,6 +17,9 @@ from sheaf_protocol.link import Link, LinkClosed, Listen, MessageReceived, Phase
 from sheaf_protocol.link.cipher import Sealer
 from sheaf_protocol.link.handshake import Initiator
 from sheaf_protocol.link.messages import (
+    BlobEnd,
+    BlobPiece,
+    BlobWant,
     Bye,
     Compare,
     ControlHave,
@@ -24,21 +28,31 @@ from sheaf_protocol.link.messages import (
     Credit,
     Entries,
     Have,
+    Idle,
     KeyLogItem,
     KeyOps,
+    Lagged,
     Message,
+    PayloadItem,
+    Payloads,
+    PayloadWant,
     RangeItem,
     Reject,
     Scope,
     Served,
+    Subscribe,
+    Tree,
+    TreeNode,
+    TreeWant,
     Want,
     cost,
     decode_message,
     encode_message,
 )
 from sheaf_protocol.link.state import MAY_SEND, Turn, after
-from sheaf_protocol.log import make_fork_proof
+from sheaf_protocol.subscription import Filter
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_federation
+from sheaf_protocol.testing.chain import prove_fork
 from sheaf_protocol.testing.link_pair import (
     AUDIENCE,
     LinkPair,
@@ -80,12 +94,12 @@ def received(pair: LinkPair) -> list[Message]:
 def batch_of(pair: LinkPair, count: int, size: int) -> Entries:
     """Entries whose bytes add up to `count` times `size`."""
     envelopes = [Envelope(b"", b"", bytes(size)) for _ in range(count)]
-    return Entries(pair.dialled.blind(FID), False, envelopes)
+    return Entries(pair.dialled.blind(FID), False, envelopes, [])
 
 
 def test_message_arrives_as_it_was_sent() -> None:
     pair = ready_pair()
-    message = Compare(pair.dialled.blind(FID), Digest(bytes(32)))
+    message = Compare(pair.dialled.blind(FID), Digest(bytes(32)), 0)
 
     pair.dialled.send(message)
     pair.run()
@@ -261,9 +275,8 @@ def test_wrong_plaintext_is_refused(plaintext: bytes, code: str, reason: str) ->
 
 
 def test_batch_over_the_limit_is_refused() -> None:
-    too_much = Entries(
-        bytes(16), False, [Envelope(b"", b"", bytes(MAX_PAYLOAD))] * (MAX_BATCH_BYTES // 65_536 + 1)
-    )
+    large = Envelope(b"", b"", bytes(MAX_PAYLOAD))
+    too_much = Entries(bytes(16), False, [large] * (MAX_BATCH_BYTES // MAX_PAYLOAD + 1), [])
 
     with pytest.raises(RemoteProtocolError) as caught:
         decode_message(encode_message(too_much))
@@ -388,6 +401,20 @@ def test_closed_link_takes_and_sends_nothing() -> None:
     assert caught.value.code == "link.not_open"
 
 
+def test_both_ends_see_the_common_federations_in_one_order() -> None:
+    fids = [FID, OTHER, *(FederationId(digest("test", bytes([n]))) for n in range(8))]
+    pair = open_pair()
+    for link in (pair.dialled, pair.listening):
+        link.send(NOTHING)
+        link.offer(fids, STORE_ID)
+
+    pair.run()
+
+    assert pair.dialled.is_ready
+    assert pair.dialled.in_order == pair.listening.in_order
+    assert sorted(pair.dialled.in_order) == sorted(fids)
+
+
 def test_blinding_before_the_handshake_is_our_own_fault() -> None:
     pair = make_link_pair(HILL, DALE, now_ms=START_MS)
 
@@ -413,7 +440,7 @@ def test_message_larger_than_a_frame_is_our_own_fault() -> None:
 def test_control_items_cost_what_they_hold() -> None:
     author = LogAuthor(HILL, FID)
     twin = author.twin()
-    proof = make_fork_proof(author.append("x.a", b"\x80"), twin.append("x.b", b"\x80"))
+    proof = prove_fork(author.append("x.a", b"\x80"), twin.append("x.b", b"\x80"))
     items = ControlItems([KeyOps(HILL.cid, HILL.key_ops)], [CERTIFICATE], [proof], True)
 
     spent = cost(items)
@@ -423,15 +450,27 @@ def test_control_items_cost_what_they_hold() -> None:
 
 LOG = LogId(digest("test", b"log"))
 MESSAGES: list[Message] = [
-    ControlHave([KeyLogItem(CoopId(bytes(32)), 3, bytes(8))], [FID], [Digest(bytes(32))], False),
+    ControlHave(
+        [KeyLogItem(CoopId(bytes(32)), 3, Digest(bytes(32)))], [FID], [Digest(bytes(32))], False
+    ),
     ControlWant([], [FID], []),
     ControlItems([KeyOps(HILL.cid, HILL.key_ops)], [CERTIFICATE], [], True),
     Scope([bytes(16)], STORE_ID),
-    Compare(bytes(16), Digest(bytes(32))),
-    Have(bytes(16), Digest(bytes(32)), [FrontierItem(LOG, 7, bytes(8))]),
+    Idle(bytes(16)),
+    Compare(bytes(16), Digest(bytes(32)), 0),
+    Have(bytes(16), Digest(bytes(32)), 3, [FrontierItem(LOG, 7, bytes(8))]),
+    Tree(bytes(16), [TreeNode("0f", [Digest(bytes(32))] * 16)]),
+    TreeWant(bytes(16), ["", "0f"]),
+    Lagged(bytes(16)),
     Want(bytes(16), [RangeItem(LOG, 1, 7)]),
-    Entries(bytes(16), True, [LogAuthor(HILL, FID).append("x.note", b"\x80")]),
+    Entries(bytes(16), True, [LogAuthor(HILL, FID).append("x.note", b"\x80")], []),
     Served(bytes(16)),
+    Subscribe(bytes(16), Filter(kinds=["verdict"])),
+    PayloadWant(bytes(16), [RangeItem(LOG, 1, 7)]),
+    Payloads(bytes(16), [PayloadItem(LOG, 7, bytes(16))]),
+    BlobWant(bytes(16), BlobId(bytes(32)), 0, 255),
+    BlobPiece(bytes(16), BlobId(bytes(32)), 5, 0, [Digest(bytes(32))], b"bytes"),
+    BlobEnd(bytes(16), BlobId(bytes(32)), "ok"),
     Credit(5),
     Reject(EntryId(bytes(32)), "env.signature"),
     Bye("link.bye"),
@@ -451,7 +490,7 @@ def test_bye_is_allowed_at_every_turn() -> None:
     assert all(after(turn, Bye("link.bye")) is not None for turn in Turn)
 
 
-def test_equal_roots_cost_fewer_than_a_hundred_bytes() -> None:
-    frame = Sealer(bytes(32)).seal(encode_message(Compare(bytes(16), Digest(bytes(32)))))
+def test_idle_round_costs_forty_bytes() -> None:
+    frame = Sealer(bytes(32)).seal(encode_message(Idle(bytes(16))))
 
-    assert len(frame) < 100
+    assert len(frame) == 40

@@ -1,23 +1,17 @@
 import msgspec
 import pytest
 
-from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import EntryId, FederationId, WriterId
 from sheaf_protocol.envelope import Envelope, Header, open_header
 from sheaf_protocol.errors import Fault, RemoteProtocolError
-from sheaf_protocol.identity import KeyLog, signing_key
+from sheaf_protocol.identity import KeyLog
 from sheaf_protocol.log import (
     EMPTY,
-    ForkProof,
     Head,
     Place,
-    decode_fork_proof,
-    fork_leaf,
-    make_fork_proof,
     place,
     require_next,
     require_writer,
-    verify_fork_proof,
 )
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_federation
 
@@ -33,12 +27,6 @@ def author() -> LogAuthor:
 
 def header_of(envelope: Envelope, **changes: object) -> Header:
     return msgspec.structs.replace(open_header(envelope), **changes)
-
-
-def fork() -> tuple[Envelope, Envelope]:
-    one = author()
-    other = one.twin()
-    return one.append("x.note", b"\x80"), other.append("x.note", b"\x90")
 
 
 def code_of(call: object, *args: object) -> str:
@@ -162,79 +150,3 @@ def test_closed_writer_may_sign_nothing_else(fid: FederationId, seq: int, id_: E
     header = header_of(author().append("x.note", NOTE), fid=fid, seq=seq)
 
     assert code_of(require_writer, closed_keys(), header, id_) == "key.closed"
-
-
-def test_fork_proof_needs_nothing_but_itself() -> None:
-    proof = make_fork_proof(*fork())
-
-    header = verify_fork_proof(decode_fork_proof(encode(proof)))
-
-    assert (header.wid, header.seq) == (COOP.wid, 1)
-    assert len(encode(proof)) < 2_048
-
-
-def test_fork_proof_is_the_same_whichever_branch_was_seen_first() -> None:
-    one, other = fork()
-
-    assert make_fork_proof(one, other) == make_fork_proof(other, one)
-
-
-def test_fork_proof_has_one_id_however_often_its_headers_were_signed() -> None:
-    proof = make_fork_proof(*fork())
-    signed_again = Envelope(proof.first.header, bytes(64), b"")
-
-    assert ForkProof(signed_again, proof.second).id == proof.id
-
-
-def test_one_entry_twice_proves_nothing() -> None:
-    one, _ = fork()
-
-    assert code_of(make_fork_proof, one, one) == "fork.same_entry"
-
-
-def test_proof_in_the_other_order_is_refused() -> None:
-    proof = make_fork_proof(*fork())
-
-    swapped = ForkProof(proof.second, proof.first)
-
-    assert code_of(verify_fork_proof, swapped) == "fork.same_entry"
-
-
-def test_two_places_of_one_log_prove_nothing() -> None:
-    writer = author()
-
-    pair = writer.append("x.note", NOTE), writer.append("x.note", NOTE)
-
-    assert code_of(make_fork_proof, *pair) == "fork.other_place"
-
-
-def test_two_writers_at_one_number_prove_nothing() -> None:
-    other = LogAuthor(COOP, FID, writer=signing_key(b"o" * 32))
-
-    pair = author().append("x.note", NOTE), other.append("x.note", NOTE)
-
-    assert code_of(make_fork_proof, *pair) == "fork.other_place"
-
-
-@pytest.mark.parametrize("side", ["first", "second"])
-def test_unsigned_branch_proves_nothing(side: str) -> None:
-    proof = make_fork_proof(*fork())
-    bare = Envelope(getattr(proof, side).header, b"", b"")
-
-    unsigned = msgspec.structs.replace(proof, **{side: bare})
-
-    assert code_of(verify_fork_proof, unsigned) == "env.signature"
-
-
-def test_proof_that_carries_a_payload_is_refused() -> None:
-    first, second = sorted(fork(), key=lambda envelope: envelope.id)
-
-    assert code_of(verify_fork_proof, ForkProof(first, second)) == "fork.payload"
-
-
-def test_fork_leaf_tells_log_place_and_what_is_below() -> None:
-    log = author().log
-
-    assert fork_leaf(log, 3, SOME_ID) != fork_leaf(log, 4, SOME_ID)
-    assert fork_leaf(log, 3, SOME_ID) != fork_leaf(log, 3, EMPTY.id)
-    assert len(fork_leaf(log, 3, SOME_ID)) == 32

@@ -2,7 +2,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
@@ -29,7 +29,8 @@ Shape = inspect.Type
 ITEM = Item(code="X-1", name="Feed", scale=0, unit="H87")
 
 
-FEW = settings(max_examples=12, deadline=None)
+# Two windows at random have an end before their beginning three times in four.
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 """Examples per kind: there are 25 kinds, and drawing from patterns is slow."""
 
 
@@ -104,8 +105,10 @@ def test_private_kinds_are_known() -> None:
     assert set(KINDS) >= PRIVATE
 
 
-def test_roles_govern_every_known_kind_but_the_verdict() -> None:
-    assert {kind for kind in KINDS if not is_governed(kind)} == {"verdict"}
+def test_roles_govern_every_known_kind_but_those_of_every_member() -> None:
+    ungoverned = {kind for kind in KINDS if not is_governed(kind)}
+
+    assert ungoverned == {"entry.erase", "entry.restore", "verdict"} == EVERY_MEMBER
 
 
 def test_roles_govern_no_kind_without_a_record() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 
 from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId, digest
 from sheaf_protocol.errors import RemoteProtocolError
-from sheaf_protocol.frontier import FrontierItem, LogState, Range, items, root
-from sheaf_protocol.link import Claims, ControlState, ControlSync, DataSync
+from sheaf_protocol.frontier import Frontier, FrontierItem, LogState, Range, items, root
+from sheaf_protocol.link import Claims, ControlState, ControlSync, DataSync, HeldKeyLog
 from sheaf_protocol.link.control_sync import MAX_CONTROL, MAX_TOLD
 from sheaf_protocol.link.data_sync import CLAIM_MS, LONGEST_CLAIM_MS, MAX_LOGS, PATIENCE_MS
 from sheaf_protocol.link.messages import LIST, ControlHave
@@ -30,9 +30,17 @@ def state(**heights: int) -> dict[LogId, LogState]:
     return {log(n): LogState(seq=h, head=name(f"{n}{h}")) for n, h in heights.items()}
 
 
+def key_log(heads: str, rival: str = "", size: int | None = None) -> HeldKeyLog:
+    """A key log whose operations are letters; frozen at a size where it has a rival."""
+    branches = [tuple(name(f"op {letter}") for letter in path) for path in (heads, rival) if path]
+    if size is None:
+        return HeldKeyLog(size=len(heads), head=branches[0][-1], branches=tuple(branches))
+    return HeldKeyLog(size=size, head=name(f"frozen {heads[:size]}"), branches=tuple(branches))
+
+
 def control(logs: dict[str, int], certificates: str = "", proofs: str = "") -> ControlState:
     return ControlState(
-        key_logs={CoopId(name(n)): (size, name(f"{n}{size}")) for n, size in logs.items()},
+        key_logs={CoopId(name(n)): key_log("abcdefgh"[:size]) for n, size in logs.items()},
         certificates=frozenset(FederationId(name(c)) for c in certificates),
         proofs=frozenset(name(p) for p in proofs),
     )
@@ -151,6 +159,52 @@ def test_full_node_asks_for_no_more_key_logs() -> None:
     tell_all(sync, control({"newcomer": 1}))
 
     assert sync.ask(full) is None
+
+
+COOP = CoopId(name("co-op"))
+
+
+def asked(ours: HeldKeyLog | None, theirs: HeldKeyLog) -> list[int | None]:
+    """From where each question about a key log asks, until there is no further one."""
+    sync, firsts = ControlSync(), list[int | None]()
+    tell_all(sync, ControlState(key_logs={COOP: theirs}))
+    while not firsts or firsts[-1] is not None:
+        want = sync.ask(ControlState(key_logs={} if ours is None else {COOP: ours}))
+        firsts.append(None if want is None else want.key_logs[0].first)
+        sync.answered()
+    return firsts[:-1]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "firsts", "reason"),
+    [
+        (None, key_log("abc"), [0], "an unknown co-op"),
+        (key_log("abc"), key_log("abc"), [], "the same"),
+        (key_log("abc"), key_log("ab"), [], "the peer is behind"),
+        (key_log("abc"), key_log("abcd"), [3, 0], "longer, and perhaps on another branch"),
+        (key_log("abc"), key_log("abx"), [0], "another branch of our length"),
+        (key_log("abc"), key_log("ax"), [0], "a shorter branch may be the stronger one"),
+        (key_log("abc", "abx", 2), key_log("abx"), [], "the peer holds one side of a division"),
+        (key_log("abc", "abx", 2), key_log("abx", "abc", 2), [], "divided alike"),
+        (key_log("abc"), key_log("abc", "abx", 2), [0], "the peer knows of a division"),
+        (key_log("abc", "abx", 2), key_log("abxy"), [2, 0], "a side goes on"),
+    ],
+)
+def test_key_log_is_asked_for_where_its_head_is_unknown(
+    ours: HeldKeyLog | None, theirs: HeldKeyLog, firsts: list[int], reason: str
+) -> None:
+    assert asked(ours, theirs) == firsts, reason
+
+
+def test_full_node_still_asks_for_operations_of_co_ops_that_it_holds() -> None:
+    full = control({str(n): 1 for n in range(MAX_CONTROL)})
+    sync = ControlSync()
+    tell_all(sync, control({"newcomer": 1, "7": 2}))
+
+    want = sync.ask(full)
+
+    assert want is not None
+    assert [item.cid for item in want.key_logs] == [name("7")]
 
 
 def heard(theirs: dict[LogId, LogState], claims: Claims | None = None) -> DataSync:
@@ -315,27 +369,27 @@ def test_author_that_left_is_no_longer_waited_for() -> None:
 
 
 def test_equal_root_means_that_the_peer_holds_what_we_hold() -> None:
-    ours, sync = state(a=3, b=1), DataSync(Claims())
+    ours, sync = Frontier.of(state(a=3, b=1)), DataSync(Claims())
 
-    assert sync.hear_root(root(ours), root(ours), ours)
+    assert sync.hear_root(ours.root, ours)
     assert sync.news(ours) == []
     assert sync.follows(log("a"), 4)
 
 
 def test_other_root_says_nothing_of_logs() -> None:
-    ours, sync = state(a=3), DataSync(Claims())
+    ours, sync = Frontier.of(state(a=3)), DataSync(Claims())
 
-    assert not sync.hear_root(root({}), root(ours), ours)
+    assert not sync.hear_root(root({}), ours)
     assert len(sync.news(ours)) == 1
 
 
 def test_news_are_told_once() -> None:
     sync = heard(state(a=3, b=1))
 
-    first = sync.news(state(a=4, b=1))
+    first = sync.news(Frontier.of(state(a=4, b=1)))
 
     assert [(item.log, item.seq) for item in first] == [(log("a"), 4)]
-    assert sync.news(state(a=4, b=1)) == []
+    assert sync.news(Frontier.of(state(a=4, b=1))) == []
 
 
 def test_what_the_peer_sent_is_no_news_to_it() -> None:
@@ -343,7 +397,7 @@ def test_what_the_peer_sent_is_no_news_to_it() -> None:
     sync.assume(FrontierItem(log("a"), 2, bytes(8)), NOW)
     sync.assume(FrontierItem(log("a"), 1, bytes(8)), NOW)
 
-    assert sync.news(state(a=2)) == []
+    assert sync.news(Frontier.of(state(a=2))) == []
     assert sync.follows(log("a"), 3)
 
 
@@ -353,13 +407,6 @@ def test_live_entry_that_leaves_a_gap_leads_to_a_question() -> None:
     sync.assume(FrontierItem(log("a"), 4, bytes(8)), NOW)
 
     assert sync.ask(state(a=1), NOW) == [Range(log=log("a"), first=2, last=4)]
-
-
-def test_whole_frontier_is_told_on_demand_although_told_before() -> None:
-    sync, ours = heard({}), state(a=1, b=2)
-    sync.news(ours)
-
-    assert len(sync.all_items(ours)) == 2
 
 
 def test_root_told_last_is_remembered() -> None:
@@ -464,6 +511,51 @@ def test_fork_found_while_asking_is_no_failure_of_the_peer() -> None:
     assert missing == []
 
 
+def test_peer_that_tells_of_less_than_it_was_taken_to_hold_is_told_more() -> None:
+    """Its store was put back, say: what it held once is news to it."""
+    ours, sync = Frontier.of(state(a=3)), DataSync(Claims())
+    sync.hear_root(ours.root, ours)
+    assert sync.news(ours) == []
+
+    sync.hear(items(state(a=1)), NOW)
+
+    assert [item.seq for item in sync.news(ours)] == [3]
+
+
+def test_logs_below_equal_digests_are_neither_asked_for_nor_told() -> None:
+    ours, sync = Frontier.of(state(a=3, b=2)), heard(state(a=9))
+
+    sync.assume_same(ours.logs)
+
+    assert sync.ask(ours.logs, NOW) == []
+    assert sync.news(ours) == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_explained"),
+    [
+        (state(a=3, b=2), False),
+        (state(a=3), True),
+        (state(a=3, b=1), True),
+        (state(a=3, b=2, c=1), True),
+    ],
+    ids=["the same items", "a log less", "a lower one", "a log more"],
+)
+def test_unequal_roots_are_explained_by_a_difference_of_items(
+    theirs: dict[LogId, LogState], is_explained: bool
+) -> None:
+    assert heard(theirs).explains(state(a=3, b=2)) is is_explained
+
+
+def test_only_as_many_logs_are_claimed_as_one_question_asks_for() -> None:
+    claims = Claims()
+    many = {log(n): LogState(seq=1, head=name(n)) for n in range(LIST + 1)}
+
+    first, second = heard(many, claims).ask({}, NOW), heard(many, claims).ask({}, NOW)
+
+    assert (len(first), len(second)) == (LIST, 1)
+
+
 heights = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 30), max_size=8)
 
 
@@ -493,3 +585,34 @@ def test_two_peers_reach_one_root(ours: dict[str, int], theirs: dict[str, int]) 
         assert sync.served(frontiers[mine]) == []
 
     assert root(frontiers[0]) == root(frontiers[1])
+
+
+def test_log_that_is_left_with_the_peer_is_asked_for_once_there_is_room() -> None:
+    sync = DataSync(Claims())
+    sync.hear(items(state(a=3, b=2)), NOW)
+
+    [first] = sync.ask({}, NOW, frozenset({log("a")}))
+    sync.receive(log("b"), 1, NOW)
+    sync.served(state(b=2))
+    left = sync.ask(state(b=2), NOW, frozenset({log("a")}))
+    [later] = sync.ask(state(b=2), NOW)
+
+    assert (first, left) == (Range(log=log("b"), first=1, last=2), [])
+    assert later == Range(log=log("a"), first=1, last=3)
+
+
+def test_heads_that_begin_alike_are_two_heads() -> None:
+    ours, theirs = (Digest(bytes(8) + bytes([n]) * 24) for n in (1, 2))
+    mine, other = (HeldKeyLog(size=1, head=h, branches=((h,),)) for h in (ours, theirs))
+
+    assert asked(mine, other) == [0]
+
+
+def test_what_came_and_was_not_taken_was_not_withheld() -> None:
+    sync = heard(state(a=2))
+    sync.ask({}, NOW)
+    sync.receive(log("a"), 1, NOW)
+    sync.receive(log("a"), 2, NOW)
+
+    assert sync.served({}) == []
+    assert sync.ask({}, NOW) == []

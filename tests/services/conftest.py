@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.node.taking import make_keyring
 
 from sheaf_node.clock import ManualClock
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Draft, Ingest
-from sheaf_node.keyring import Keyring
 from sheaf_node.plugins import Call, ServiceHost
 from sheaf_node.plugins.host import Parts
 from sheaf_node.plugins.reading import Reader
@@ -74,13 +74,7 @@ class Node:
         folder = self.federation.folder / self.coop.name
         self.store = Store.open(folder / "sheaf.db", random=self.federation.random)
         self.arrivals = Arrivals()
-        self.keyring = Keyring(
-            cid=self.coop.cid,
-            writer=self.coop.writer,
-            manager=self.coop.manager,
-            prekeys=[self.coop.prekey],
-            key_ops=self.coop.key_ops,
-        )
+        self.keyring = make_keyring(self.coop)
         self.ingest = Ingest(
             store=self.store,
             arrivals=self.arrivals,
@@ -203,8 +197,9 @@ class Federation:
                 first = 1 if known is None else known.head.seq + 1
                 last = min(held.head.seq, first + self.dice.randrange(8))
                 if first <= last:
-                    entries = giver.store.log_entries(log, first, last, 1 << 20)
-                    await taker.ingest.receive([e.envelope for e in entries])
+                    run = giver.store.log_entries(log, first, last, 1 << 20)
+                    tails = [run.tail] if run.tail is not None else []
+                    await taker.ingest.receive([e.envelope for e in run.entries], tails)
 
     async def settle(self, each: Callable[[], None] | None = None) -> None:
         """Carry and take turns, nodes in shuffled order, until nothing is new anywhere."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.services import any_record
 
 from sheaf_node.plugins import Call, SeenRecord
 from sheaf_protocol.charter import MAY
@@ -21,15 +19,6 @@ from sheaf_protocol.log import Head
 from sheaf_protocol.records import decode_record, kind_of
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
 from sheaf_services.shipment_matching.service import ShipmentMatching
-
-# Tests are not a package, so that their tools are loaded by path.
-_SPEC = importlib.util.spec_from_file_location(
-    "any_record", Path(__file__).with_name("any_record.py")
-)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-any_record = sys.modules.setdefault("any_record", importlib.util.module_from_spec(_SPEC))
-_SPEC.loader.exec_module(any_record)
 
 TURNS = 60
 """Turns after which a service that still has something to say would never be done."""

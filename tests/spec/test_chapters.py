@@ -13,12 +13,16 @@ from sheaf_protocol.records import KINDS
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "spec"
 CHAPTERS = sorted(SPEC.glob("[0-9][0-9]-*.md"))
+PAGES = [*CHAPTERS, SPEC / "README.md", SPEC / "threat-model.md"]
 SOURCES = ("protocol", "node", "reference_services")
 KEYWORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY|REQUIRED|SHALL)\b")
 RULE = re.compile(r"^- \*\*([A-Z]{3,4}-[0-9]+)\*\*(.*?)(?=\n\n|\n- |\Z)", re.MULTILINE | re.DOTALL)
-FAMILIES = ["AWD", "CHR", "ENC", "ENV", "ERR", "IDN", "LIF", "LNK"]
-FAMILIES += ["LOG", "MAT", "POOL", "RAT", "REC", "SYN", "TRM", "VAL", "VER"]
+FAMILIES = ["AWD", "CHR", "DSC", "ENC", "ENV", "ERR", "IDN", "INT", "LIF", "LNK", "LOG"]
+FAMILIES += ["MAT", "POOL", "RAT", "REC", "SEC", "SYN", "TRM", "VAL", "VER"]
 CITED = re.compile(rf"\b(?:{'|'.join(FAMILIES)}|KEY|SYNC|LINK|HLD|SHP|PUR)-[0-9]+\b")
+
+RETIRED = {"LOG-13"}
+"""Ids that no rule has any more, and none will have."""
 
 
 def rules() -> list[tuple[str, str, Path]]:
@@ -40,6 +44,7 @@ def test_every_rule_id_is_used_once() -> None:
 
     assert [rule for rule, count in counted.items() if count > 1] == []
     assert {rule.split("-")[0] for rule in counted} == set(FAMILIES)
+    assert RETIRED & set(counted) == set()
 
 
 @pytest.mark.parametrize(("rule", "text"), [(r, t) for r, t, _ in rules()])
@@ -47,9 +52,9 @@ def test_rule_has_one_keyword(rule: str, text: str) -> None:
     assert len(KEYWORD.findall(text)) == 1
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_keywords_stand_in_rules_only(chapter: Path) -> None:
-    prose = RULE.sub("", chapter.read_text())
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_keywords_stand_in_rules_only(page: Path) -> None:
+    prose = RULE.sub("", page.read_text())
 
     assert KEYWORD.findall(prose) == []
 
@@ -77,6 +82,13 @@ def test_rules_cited_in_the_code_exist() -> None:
     assert sorted(pair for pair in cited if pair[1] not in known) == []
 
 
+@pytest.mark.parametrize("page", sorted(SPEC.rglob("*.md")), ids=lambda path: path.stem)
+def test_rules_cited_in_the_spec_exist(page: Path) -> None:
+    known = {rule for rule, _, _ in rules()} | RETIRED
+
+    assert sorted(set(CITED.findall(page.read_text())) - known) == []
+
+
 def test_sections_cited_in_the_code_exist() -> None:
     known = {
         (path.stem[:2], number)
@@ -94,6 +106,17 @@ def test_sections_cited_in_the_code_exist() -> None:
 
     assert cited
     assert sorted(each for each in cited if each[1:] not in known) == []
+
+
+def test_the_index_lists_the_threat_model_first() -> None:
+    index = (SPEC / "README.md").read_text()
+
+    assert 0 < index.index("(threat-model.md)") < index.index("(00-introduction.md)")
+
+
+@pytest.mark.parametrize("folder", [Path("vectors"), Path("schemas")])
+def test_every_folder_of_data_is_described_in_the_index(folder: Path) -> None:
+    assert f"`{folder}" in (SPEC / "README.md").read_text()
 
 
 def test_every_kind_has_its_table_in_chapter_10() -> None:

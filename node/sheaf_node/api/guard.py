@@ -27,12 +27,15 @@ STATUS: Final[Mapping[str, int]] = {
     "api.method": 405,
     "api.too_large": 413,
     "api.internal": 500,
+    "blob.unknown": 404,
     "service.unknown": 404,
     "service.no_command": 404,
     "service.no_view": 404,
     "service.stopped": 503,
     "store.failed": 503,
     "store.closed": 503,
+    "blob.busy": 503,
+    "blob.write": 503,
 }
 """HTTP status by code; every other refusal is 422: understood, and refused by a rule."""
 _LOG = logging.getLogger("sheaf.api")

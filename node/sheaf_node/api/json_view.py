@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sheaf_protocol.digest import ZERO, EntryId
-from sheaf_protocol.envelope import body_of
+from sheaf_protocol.envelope import SEALED, body_of
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.frontier import root
-from sheaf_protocol.json_view import from_json, to_json
+from sheaf_protocol.json_view import from_json, read_json, to_json
 from sheaf_protocol.records import KINDS, PRIVATE, Record, decode_record
+from sheaf_protocol.subscription import wants_kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sheaf_node.store import Store, StoredEntry
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import FederationId
+    from sheaf_protocol.subscription import Filter
 
 
 def entry_json(entry: StoredEntry) -> dict[str, Any]:
@@ -39,12 +41,13 @@ def entry_json(entry: StoredEntry) -> dict[str, Any]:
         "time_ms": header.time_ms,
         "refs": [ref.hex() for ref in header.refs],
         "no_effect": entry.no_effect,
+        "absence": entry.absence,
         "record": _record_json(entry),
     }
 
 
 def _record_json(entry: StoredEntry) -> Any:
-    if not entry.envelope.payload:
+    if not entry.envelope.payload or entry.absence is not None:
         return None
     try:
         record = decode_record(entry.kind, body_of(entry.envelope.payload))
@@ -69,7 +72,7 @@ def record_from_json(kind: str, body: bytes) -> tuple[Record, list[EntryId]]:
         raise Refusal("api.kind", f"expected a public record kind, got {kind!r}")
     try:
         posted = msgspec.json.decode(body, type=_Posted)
-        record = from_json(msgspec.json.decode(posted.record), type_)
+        record = from_json(read_json(bytes(posted.record)), type_)
         return record, [_entry_id(ref) for ref in posted.refs]
     except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         raise Refusal("api.json", f"expected a {kind} record as JSON: {exc}") from exc
@@ -100,8 +103,18 @@ def status_json(
         "process": os.getpid(),
         "arrival": store.arrival,
         "rejected": ingest.rejected,
+        "disk": {
+            "free_bytes": ingest.quota.free_bytes,
+            "reserve_bytes": ingest.quota.reserve_bytes,
+            "is_full": not ingest.quota.has_disk,
+        },
+        "full": [
+            {"fid": fid.hex(), "cid": cid.hex(), "entries": used.entries, "bytes": used.bytes}
+            for (fid, cid), used in ingest.quota.full(store.usage).items()
+        ],
         "services": sorted(services),
         "stopped": sorted(name for name, host in services.items() if host.is_stopped),
+        "not_subscribed": not_subscribed(ingest.subscription, services),
         "refused": {name: host.refused for name, host in sorted(services.items()) if host.refused},
         "federations": [
             _federation_json(store, fid, federation)
@@ -112,6 +125,20 @@ def status_json(
             {"url": dial.url, "is_linked": dial.is_linked, "reason": dial.reason} for dial in dials
         ],
     }
+
+
+def not_subscribed(wanted: Filter, services: Mapping[str, ServiceHost]) -> dict[str, list[str]]:
+    """Return of each service the kinds that it follows and whose payloads are not kept here."""
+    missing = {
+        name: sorted(kind for kind in host.follows if not wants_kind(wanted, travels_as(kind)))
+        for name, host in sorted(services.items())
+    }
+    return {name: kinds for name, kinds in missing.items() if kinds}
+
+
+def travels_as(kind: str) -> str:
+    """Return the kind in the header of a record's entry."""
+    return SEALED if kind in PRIVATE else kind
 
 
 def _federation_json(store: Store, fid: FederationId, federation: Federation) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sheaf_node.api.blobs import BlobRoutes
+from sheaf_node.api.erasure import ErasureRoutes
 from sheaf_node.api.guard import Handler, guard
 from sheaf_node.api.json_view import entry_json, record_from_json, status_json
+from sheaf_node.erasing import Erasing
 from sheaf_node.ingest import Draft
 from sheaf_node.peering.aiohttp_listener import Gate
 from sheaf_node.plugins import Call
@@ -20,6 +23,7 @@ from sheaf_protocol.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sheaf_node.blobs import Fetching
     from sheaf_node.ingest import Ingest
     from sheaf_node.keyring import Keyring
     from sheaf_node.peering import Peering
@@ -49,6 +53,7 @@ class LocalApi:
         keyring: Keyring,
         services: Mapping[str, ServiceHost],
         peering: Peering | None,
+        blobs: Fetching,
     ) -> None:
         self._token = token
         self.port = port
@@ -56,8 +61,10 @@ class LocalApi:
         self._store = store
         self._ingest = ingest
         self._keyring = keyring
+        self._erasing = Erasing(store, ingest, keyring.cid)
         self._services = services
         self._peering = peering
+        self._blobs = BlobRoutes(blobs, self._federation)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._gate: Gate | None = None
@@ -98,6 +105,8 @@ class LocalApi:
                 web.post("/api/v1/records/{kind}", self.post_record),
                 web.get("/api/v1/services/{service}/{view}", self.get_view),
                 web.post("/api/v1/services/{service}/{command}", self.post_command),
+                *self._blobs.routes(),
+                *ErasureRoutes(self._erasing).routes(),
             ]
         )
         return app
@@ -154,9 +163,13 @@ class LocalApi:
         call = Call(body=await request.read(), options=dict(request.query))
         return web.json_response(await host.command(request.match_info["command"], call))
 
-    def _federation(self) -> FederationId:
+    def _federation(self, wanted: FederationId | None = None) -> FederationId:
+        """Return the federation wanted, or the first where none is named."""
         for fid in self._ingest.federations:
-            return fid
+            if wanted in {None, fid}:
+                return fid
+        if wanted is not None:
+            raise Refusal("api.query", f"expected a federation of this node, got {wanted.hex()}")
         detail = "expected this node to be in a federation; `sheaf federation adopt` joins one"
         raise Refusal("node.no_federation", detail)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from sheaf_node.api.token import read_token
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 60
 """An import of the largest list answers within seconds; a minute means the node is stuck."""
+OK: Final = 200
+BYTES: Final = "application/octet-stream"
 
 
 class NodeClient:
@@ -34,6 +36,14 @@ class NodeClient:
         """Return the JSON answer to a POST. Raises Refusal with the node's own code."""
         return self._ask("POST", path, query, body)
 
+    def put(self, path: str, body: bytes) -> Any:
+        """Return the JSON answer to a PUT. Raises Refusal with the node's own code."""
+        return self._ask("PUT", path, None, body)
+
+    def get_bytes(self, path: str, query: Mapping[str, object] | None = None) -> Any:
+        """Return the bytes that a GET is answered with, or JSON where they are not there yet."""
+        return self._ask("GET", path, query, None)
+
     def _ask(
         self, method: str, path: str, query: Mapping[str, object] | None, body: bytes | None
     ) -> Any:
@@ -43,7 +53,10 @@ class NodeClient:
         try:
             connection.request(method, url, body=body, headers=headers)
             response = connection.getresponse()
-            answer = json.loads(response.read() or b"null")
+            data = response.read()
+            if response.status == OK and response.headers.get_content_type() == BYTES:
+                return data
+            answer = json.loads(data or b"null")
         except (OSError, http.client.HTTPException, ValueError) as exc:
             detail = f"expected a node running for {self._home} on port {self._port}"
             raise Refusal("node.unreachable", f"{detail}; `sheaf serve` starts it") from exc

@@ -25,7 +25,8 @@ from sheaf_node.charter_file import (
     write_file,
 )
 from sheaf_node.cli.output import home_option, printable
-from sheaf_node.keyring import load_keyring
+from sheaf_node.cli.passphrase import open_files
+from sheaf_node.keyring import fingerprint, keyring_of, load_key_ops
 from sheaf_protocol.charter import Role, read_charter
 from sheaf_protocol.digest import short
 from sheaf_protocol.identity import fold_key_log
@@ -47,8 +48,9 @@ def federation() -> None:
 @home_option
 def card(out: Path, home: Path) -> None:
     """Write this co-op's card, by which others admit it. It holds public keys only."""
-    write_file(out, make_card(load_keyring(home)))
-    click.echo(f"Card written to {out}.")
+    ops = load_key_ops(home)
+    write_file(out, make_card(ops))
+    click.echo(f"Card written to {out}. Fingerprint: {fingerprint(fold_key_log(ops).cid)}")
 
 
 @federation.command()
@@ -77,7 +79,7 @@ def show(file: Path) -> None:
 @home_option
 def sign(file: Path, home: Path) -> None:
     """Sign the charter in FILE for this co-op; `show` tells what it says."""
-    signed = sign_charter(read_charter_file(read_file(file)), load_keyring(home))
+    signed = sign_charter(read_charter_file(read_file(file)), keyring_of(open_files(home)))
     write_file(file, signed)
     _show(read_charter_file(signed))
 

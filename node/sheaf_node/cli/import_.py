@@ -16,6 +16,7 @@ import click
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.cli.passphrase import given_passphrase
 from sheaf_protocol.errors import Refusal
 
 MAX_FILE: Final = 8 * 1024 * 1024
@@ -130,7 +131,10 @@ async def _without_node(
     from sheaf_node.clock import SystemClock  # noqa: PLC0415
     from sheaf_node.plugins import Call  # noqa: PLC0415
 
-    async with app.open_node(home, clock=SystemClock(), random=os.urandom) as node:
+    passphrase = given_passphrase(home)
+    async with app.open_node(
+        home, clock=SystemClock(), random=os.urandom, passphrase=passphrase
+    ) as node:
         host = node.services.get(service)
         if host is None:
             detail = f"expected the node in {home} to be in a federation"

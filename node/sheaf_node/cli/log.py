@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,8 @@ from sheaf_node.cli.output import home_option, json_option, print_json, printabl
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_GONE: Final = frozenset({"erased", "expired"})
 
 
 @click.command()
@@ -36,9 +38,10 @@ def log(after: int, limit: int, as_json: bool, home: Path) -> None:
             continue
         when = datetime.fromtimestamp(entry["time_ms"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         effect = f"  no effect: {entry['no_effect']}" if entry["no_effect"] else ""
+        absence = f"  {entry['absence']}" if entry["absence"] in _GONE else ""
         click.echo(
             f"{entry['arrival']:>7}  {when}  {entry['cid'][:8]} {entry['seq']:>6}"
-            f"  {printable(entry['kind'])}{effect}"
+            f"  {entry['id'][:12]}  {printable(entry['kind'])}{absence}{effect}"
         )
     if len(page["items"]) == limit and not as_json:
         click.echo(f"More: sheaf log --after {page['next']}")

@@ -19,9 +19,14 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("sheaf_node.cli.serve:serve", "Run the node until Ctrl-C."),
     "status": ("sheaf_node.cli.status:status", "Show what a running node holds and its links."),
     "log": ("sheaf_node.cli.log:log", "List the entries that a running node holds."),
+    "erase": ("sheaf_node.cli.erase:erase", "Erase an entry of this co-op on all nodes."),
+    "restore": ("sheaf_node.cli.erase:restore", "Take an erasure back within 72 hours."),
     "import": ("sheaf_node.cli.import_:import_", "Publish a purchase, price or transport list."),
     "pool": ("sheaf_node.cli.pool:pool", "Open, close and show pools; withdraw a line."),
+    "blob": ("sheaf_node.cli.blob:blob", "Add a file for the members, or get one by its id."),
+    "identity": ("sheaf_node.cli.identity:identity", "Show, protect or recover this co-op's keys."),
     "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
+    "spec": ("sheaf_node.cli.spec:spec", "Run the spec's test vectors on this installation."),
 }
 GROUP: Final = "sheaf.commands"
 

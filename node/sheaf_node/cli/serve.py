@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sheaf_node.cli.notice import home_notices, print_notices
 from sheaf_node.cli.output import home_option
+from sheaf_node.cli.passphrase import given_passphrase
+from sheaf_node.config import load_config
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sheaf_node.app import Node
+    from sheaf_node.keyring import Passphrase
 
 
 @click.command()
@@ -34,10 +38,12 @@ def serve(stop_on_eof: bool, home: Path) -> None:
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     # A core file would hold the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    asyncio.run(_serve(home, stop_on_eof=stop_on_eof))
+    load_config(home)  # before anybody types a passphrase for a folder that is no node's
+    passphrase = given_passphrase(home)
+    asyncio.run(_serve(home, passphrase, stop_on_eof=stop_on_eof))
 
 
-async def _serve(home: Path, *, stop_on_eof: bool) -> None:
+async def _serve(home: Path, passphrase: Passphrase | None, *, stop_on_eof: bool) -> None:
     from sheaf_node import app  # noqa: PLC0415 - aiohttp loads only where it serves
     from sheaf_node.clock import SystemClock  # noqa: PLC0415
 
@@ -48,7 +54,13 @@ async def _serve(home: Path, *, stop_on_eof: bool) -> None:
     if stop_on_eof:
         _watch_input(stop)
     serving = asyncio.create_task(
-        app.serve(home, clock=SystemClock(), random=os.urandom, on_ready=partial(_announce, home))
+        app.serve(
+            home,
+            clock=SystemClock(),
+            random=os.urandom,
+            on_ready=partial(_announce, home),
+            passphrase=passphrase,
+        )
     )
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -80,3 +92,4 @@ def _announce(home: Path, node: Node) -> None:
     click.echo(f"Serving {home}. Ctrl-C stops.")
     if not node.parts.ingest.federations:
         click.echo("In no federation yet: `sheaf federation adopt FILE` joins one.")
+    print_notices(home_notices(home))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.cli.client import NodeClient
+from sheaf_node.cli.notice import home_notices, print_notices
 from sheaf_node.cli.output import home_option, json_option, print_json, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+NOT_SUBSCRIBED: Final = "service.not_subscribed"
 
 
 @click.command()
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 def status(as_json: bool, home: Path) -> None:
     """Show what a running node holds and its links."""
     answer = NodeClient(home).get("/api/v1/status")
+    answer["notices"] = home_notices(home)
     if as_json:
         print_json(answer)
         return
@@ -27,6 +32,7 @@ def status(as_json: bool, home: Path) -> None:
 
 def _print(answer: Any) -> None:
     click.echo(f"{printable(answer['name'])}, co-op {answer['cid'][:8]}")
+    print_notices(answer["notices"])
     if not answer["federations"]:
         click.echo("In no federation yet: `sheaf federation adopt FILE` joins one.")
     for federation in answer["federations"]:
@@ -37,9 +43,13 @@ def _print(answer: Any) -> None:
         )
         if federation["forked"]:
             click.echo(f"  {federation['forked']} log(s) forked: their authors must open a new one")
+    _print_quotas(answer)
     click.echo(f"Services: {', '.join(answer['services']) or 'none'}")
     if answer["stopped"]:
         click.echo(f"  stopped by a fault, see the node's output: {', '.join(answer['stopped'])}")
+    for name, kinds in answer["not_subscribed"].items():
+        listed = ", ".join(kinds)
+        click.echo(f"  {name} sees nothing of {listed}: {NOT_SUBSCRIBED}")
     for name, code in answer["refused"].items():
         click.echo(f"  {name} may not publish what it wants to: {code}")
     linked = [peer for peer in answer["peers"] if peer["in_sync"]]
@@ -48,3 +58,13 @@ def _print(answer: Any) -> None:
         if not dial["is_linked"]:
             reason = dial["reason"] or "being dialled"
             click.echo(f"  not linked: {printable(dial['url'])}: {printable(reason)}")
+
+
+def _print_quotas(answer: Any) -> None:
+    disk = answer["disk"]
+    if disk["is_full"]:
+        free, reserve = disk["free_bytes"] >> 20, disk["reserve_bytes"] >> 20
+        click.echo(f"Disk: {free} MiB free of the {reserve} MiB to be kept free: nothing is taken")
+    for full in answer["full"]:
+        size = f"{full['entries']} entries, {full['bytes'] >> 20} MiB"
+        click.echo(f"  over its quota: co-op {full['cid'][:8]} ({size}); see limits.author_entries")

@@ -1,38 +1,48 @@
 """The rules an entry passes, in their order, as a decision without any waiting.
 
 The order is by cost and by blame: form, then what is known already, then whether its author may
-write at all, then its place in the log, and only then the signature, which costs more than all the
-rest; an attacker without keys never makes a node check more than one. Effect comes last and never
-stops storage, else one bad record would stall its author's log on every replica for ever.
+write at all, then its place in the log, and only then a signature, which costs more than all the
+rest; an attacker without keys never makes a node check more than one for each run. Effect comes
+last and never stops storage, else one bad record would stall its author's log on every replica for
+ever.
+
+Entries are decided run by run, since a signature proves all that it reaches. What is kept of a run
+is one piece of it, and is stored with the proof of its last entry: that holds whatever became of
+the rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import msgspec
+
+from sheaf_node.ingest.absence import absence_of, new_mark
 from sheaf_node.ingest.effect import effect_fault
 from sheaf_node.ingest.model import Opened, Outcome
+from sheaf_node.ingest.progress import LogProgress, not_yet
 from sheaf_node.store import NewEntry
-from sheaf_node.store.model import FORKED
+from sheaf_node.store.model import FORKED, WITHHELD, NewMark, NewPayload
 from sheaf_protocol.digest import short
-from sheaf_protocol.envelope import verify_signature
-from sheaf_protocol.errors import Fault, LocalProtocolError, RemoteProtocolError
+from sheaf_protocol.envelope import Envelope, open_header
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.fork import Branch, ForkProof, make_branch, make_fork_proof
 from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS
-from sheaf_protocol.log import EMPTY, Head, make_fork_proof, require_next, require_writer
+from sheaf_protocol.proof import Run, Tail
+from sheaf_protocol.subscription import awaits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from sheaf_node.store.store import Planned
+    from sheaf_node.ingest.quota import Meter
+    from sheaf_node.store.planned import Planned
     from sheaf_protocol.charter import Federation
-    from sheaf_protocol.digest import EntryId, FederationId, LogId
-    from sheaf_protocol.envelope import Envelope, Header
-    from sheaf_protocol.log import ForkProof
+    from sheaf_protocol.digest import FederationId, LogId
+    from sheaf_protocol.envelope import Header
+    from sheaf_protocol.subscription import Filter
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, kw_only=True, gc=False):
     """What is to be done with one entry."""
 
     outcome: Outcome
@@ -40,16 +50,27 @@ class Verdict:
     detail: str = ""
     entry: NewEntry | None = None
     proof: ForkProof | None = None
+    is_of_bytes: bool = False
+    """Whether the fault lies in the entry's own bytes, which need not be looked at again."""
+    fault: str | None = None
+    """The author's fault, of an entry that is stored."""
+    absence: str | None = None
+    mark: NewMark | None = None
+    payload: NewPayload | None = None
+    """What an entry lacked that is held already."""
 
 
-def refused(exc: RemoteProtocolError) -> Verdict:
+_KNOWN = Verdict(outcome=Outcome.KNOWN)
+
+
+def refused(exc: RemoteProtocolError, *, is_of_bytes: bool = False) -> Verdict:
     """Return the verdict of a broken rule: held where it may be right later, else rejected."""
     outcome = Outcome.HELD if exc.fault is Fault.NOT_YET else Outcome.REJECTED
-    return Verdict(outcome=outcome, code=exc.code, detail=exc.detail)
+    return Verdict(outcome=outcome, code=exc.code, detail=exc.detail, is_of_bytes=is_of_bytes)
 
 
 class Decider:
-    """Decides a batch entry by entry, each on the outcome of those before it."""
+    """Decides a batch run by run, each on the outcome of those before it."""
 
     def __init__(
         self,
@@ -57,112 +78,176 @@ class Decider:
         federations: Mapping[FederationId, Federation],
         *,
         now_ms: int,
+        meter: Meter,
+        subscription: Filter,
     ) -> None:
-        self._planned = planned
+        self._planned, self._subscription = planned, subscription
         self._federations = federations
-        self._now_ms = now_ms
-        self._heads: dict[LogId, Head] = {}
-        self._accepted: dict[tuple[LogId, int], Opened] = {}
-        self._forked_at: dict[LogId, int] = {}
+        self._now_ms, self._meter = now_ms, meter
+        self._latest_ms = now_ms + MAX_CLOCK_AHEAD_MS
+        self._logs: dict[LogId, LogProgress] = {}
 
-    def decide(self, item: Opened) -> Verdict:
-        """Return the verdict on the next entry of the batch."""
+    def decide(self, run: Run) -> list[Verdict]:
+        """Return the verdicts on the entries of the next run."""
+        items = cast("Sequence[Opened]", run.entries)  # as `Ingest.take` made the run of them
+        log = self._progress(items[0])
+        verdicts = [self._decide(log, run, index, item) for index, item in enumerate(items)]
+        kept = [index for index, verdict in enumerate(verdicts) if verdict.outcome in _STORED]
+        for index in kept:
+            verdict = verdicts[index]
+            is_last = index == kept[-1]
+            verdict.entry = _new_entry(items[index], run, index, verdict, is_last=is_last)
+        if kept:
+            log.keep(run, kept[0])
+        return verdicts
+
+    def fill(self, fid: FederationId, log: LogId, seq: int, payload: bytes) -> NewPayload | None:
+        """Return the payload that an entry lacked, or None where it lacks none.
+
+        One for which there is no room is dropped: it is asked for again. Raises
+        RemoteProtocolError `env.payload_hash`, `enc.*`.
+        """
+        held = self._planned.entry_at(log, seq)
+        if held is None or held.header.fid != fid:
+            return None
+        envelope = Envelope(held.envelope.header, b"", payload)
+        item = Opened(envelope, held.id, open_header(envelope), log)
         try:
-            return self._decide(item)
+            return self._lacked(self._progress(item), item)
         except RemoteProtocolError as exc:
-            return refused(exc)
+            if exc.fault is not Fault.NOT_YET:
+                raise
+            return None
 
-    def _decide(self, item: Opened) -> Verdict:
-        head = self._head(item.log)
-        is_past = item.header.seq <= head.seq
-        if is_past and self._held_at(item.log, item.header.seq)[0] == item.id:
-            return Verdict(outcome=Outcome.KNOWN)
-        federation = self._require_author(item)
-        self._require_not_forked(item)
-        if is_past:
-            return self._fork(item)
-        # On `log.bad_prev` one of us holds a branch somewhere below: the link searches back for it.
-        require_next(head, item.header)
-        # LOG-6: its own, and no later one's that follows it. Who holds an unsigned entry could show
-        # nobody that its author signed another there, and the two branches would stay for ever.
-        verify_signature(item.envelope, item.header)
-        self._require_time(item.header)
-        _require_payload(item)
-        fault = effect_fault(item.header, item.envelope.payload, federation)
-        return self._accept(item, fault)
+    def _decide(self, log: LogProgress, run: Run, index: int, item: Opened) -> Verdict:
+        try:
+            if item.fault is not None:
+                return refused(item.fault, is_of_bytes=True)
+            is_past = item.header.seq <= log.seq
+            if is_past and self._is_held(log, item):
+                return self._known(log, item)
+            log.require_author(item)
+            log.require_not_forked(item)
+            if is_past:
+                return self._fork(log, run, index, item)
+            self._meter.require_room(item.header)
+            if log.seq == 0:
+                self._meter.require_log(self._planned, item.header)
+            # On `log.bad_prev` one of us holds a branch somewhere below: the link searches for it.
+            log.require_next(item)
+            run.require_proven(index)
+            if item.header.time_ms > self._latest_ms:
+                raise not_yet("clock.ahead", self._expected_time(item.header))
+        except RemoteProtocolError as exc:
+            is_own = len(run.entries) == 1 and item.envelope.signature != b""
+            return refused(exc, is_of_bytes=is_own and exc.code == "env.signature")
+        return self._accept(log, item)
 
-    def _require_author(self, item: Opened) -> Federation:
-        header = item.header
-        federation = self._federations.get(header.fid)
-        if federation is None:
-            raise _not_yet("charter.unknown_federation", f"federation {short(header.fid)}")
-        keys = self._planned.state.key_logs.get(header.cid)
-        if keys is None:
-            raise _not_yet("key.unknown", f"the key log of co-op {short(header.cid)}")
-        require_writer(keys, header, item.id)
-        if not federation.is_member(header.cid):
-            raise _not_yet("charter.not_member", f"co-op {short(header.cid)} to be a member")
-        return federation
+    def _accept(self, log: LogProgress, item: Opened) -> Verdict:
+        absence = absence_of(self._planned, item, self._now_ms)
+        try:
+            fault = None if absence is not None else self._effect_fault(log, item)
+        except RemoteProtocolError as exc:
+            return refused(exc, is_of_bytes=True)
+        log.advance(item)
+        self._meter.count(item.header, item.envelope.size)
+        if absence is not None:
+            is_withheld = absence == WITHHELD
+            outcome = Outcome.NO_EFFECT if is_withheld else Outcome.NEW
+            return Verdict(outcome=outcome, code=WITHHELD if is_withheld else None, absence=absence)
+        if fault is not None:
+            return Verdict(outcome=Outcome.NO_EFFECT, code=fault, fault=fault)
+        return Verdict(outcome=Outcome.NEW, mark=new_mark(item, self._now_ms))
 
-    def _require_not_forked(self, item: Opened) -> None:
-        held = self._planned.state.logs.get(item.log)
-        known = None if held is None else held.forked_at
-        forked_at = self._forked_at.get(item.log, known)
-        if forked_at is not None and item.header.seq >= forked_at:
-            detail = f"writer {short(item.header.wid)} forked its log at {forked_at}"
-            raise RemoteProtocolError(FORKED, f"{detail}, got {item.header.seq}")
+    def _known(self, log: LogProgress, item: Opened) -> Verdict:
+        """Return the verdict on an entry that is held, maybe without the payload that came now."""
+        try:
+            lacked = self._lacked(log, item)
+        except RemoteProtocolError as exc:
+            return refused(exc, is_of_bytes=True)
+        return _KNOWN if lacked is None else Verdict(outcome=Outcome.KNOWN, payload=lacked)
 
-    def _require_time(self, header: Header) -> None:
-        ahead_ms = header.time_ms - self._now_ms
-        if ahead_ms > MAX_CLOCK_AHEAD_MS:
-            detail = f"a time at most {MAX_CLOCK_AHEAD_MS} ms ahead of our clock, got {ahead_ms}"
-            raise _not_yet("clock.ahead", detail)
+    def _lacked(self, log: LogProgress, item: Opened) -> NewPayload | None:
+        """Return the payload that came with an entry which is held without it, or None."""
+        payload = item.envelope.payload
+        held = self._planned.entry_at(item.log, item.header.seq) if payload else None
+        if held is None or held.envelope.payload or held.absence != WITHHELD:
+            return None
+        if held.arrival in self._planned.filling:
+            return None  # another link brought it a moment ago, and it is counted once
+        self._meter.require_room(item.header)
+        fault = self._effect_fault(log, item)
+        mark = None if fault is not None else new_mark(item, self._now_ms)
+        return NewPayload(
+            entry=held,
+            payload=payload,
+            fault=fault,
+            mark=mark,
+            was_passed_over=not awaits(self._subscription, held.kind),
+        )
 
-    def _fork(self, item: Opened) -> Verdict:
-        """Return the verdict on a second entry for a place that is taken: a proof, if signed."""
-        verify_signature(item.envelope, item.header)
-        _, ours = self._held_at(item.log, item.header.seq)
-        if ours is None:
-            raise LocalProtocolError("store.conflict", f"expected an entry {item.header.seq}")
-        proof = make_fork_proof(ours, item.envelope)
-        self._forked_at[item.log] = item.header.seq
-        detail = f"writer {short(item.header.wid)} signed two entries {item.header.seq}"
+    def _effect_fault(self, log: LogProgress, item: Opened) -> str | None:
+        kind = item.header.kind
+        return effect_fault(kind, item.envelope.payload, is_allowed=log.may(item))
+
+    def _fork(self, log: LogProgress, run: Run, index: int, item: Opened) -> Verdict:
+        """Return the verdict on a second entry for a place that is taken: a proof, if proven."""
+        seq = item.header.seq
+        theirs = _branch(run, index)
+        ours = log.kept_at(seq)
+        held = self._planned.branch_at(item.log, seq) if ours is None else _branch(*ours)
+        log.forked_at = seq
+        detail = f"writer {short(item.header.wid)} signed two entries {seq}"
+        proof = make_fork_proof(held, theirs)
         return Verdict(outcome=Outcome.FORK, code=FORKED, detail=detail, proof=proof)
 
-    def _accept(self, item: Opened, fault: str | None) -> Verdict:
-        header = item.header
-        self._heads[item.log] = Head(seq=header.seq, id=item.id, time_ms=header.time_ms)
-        self._accepted[item.log, header.seq] = item
-        entry = NewEntry(
-            id=item.id,
-            envelope=item.envelope,
-            header=header,
-            kind=header.kind,
-            no_effect=fault,
-        )
-        outcome = Outcome.NEW if fault is None else Outcome.NO_EFFECT
-        return Verdict(outcome=outcome, code=fault, entry=entry)
+    def _is_held(self, log: LogProgress, item: Opened) -> bool:
+        ours = log.kept_at(item.header.seq)
+        if ours is not None:
+            run, index = ours
+            return run.entries[index].id == item.id
+        return self._planned.id_at(item.log, item.header.seq) == item.id
 
-    def _head(self, log: LogId) -> Head:
-        held = self._planned.state.logs.get(log)
-        return self._heads.get(log) or (EMPTY if held is None else held.head)
+    def _progress(self, first: Opened) -> LogProgress:
+        log = self._logs.get(first.log)
+        if log is None:
+            federation = self._federations.get(first.header.fid)
+            log = self._logs[first.log] = LogProgress(self._planned.state, federation, first)
+        return log
 
-    def _held_at(self, log: LogId, seq: int) -> tuple[EntryId | None, Envelope | None]:
-        accepted = self._accepted.get((log, seq))
-        if accepted is not None:
-            return accepted.id, accepted.envelope
-        stored = self._planned.entry_at(log, seq)
-        return (None, None) if stored is None else (stored.id, stored.envelope)
+    def _expected_time(self, header: Header) -> str:
+        ahead_ms = header.time_ms - self._latest_ms + MAX_CLOCK_AHEAD_MS
+        return f"a time at most {MAX_CLOCK_AHEAD_MS} ms ahead of our clock, got {ahead_ms}"
 
 
-def _require_payload(item: Opened) -> None:
-    """Return if the entry is whole. A relay that leaves the payload out must not settle the entry:
-
-    without its payload an entry has no effect, and once stored it would never be asked for again.
-    """
-    if not item.envelope.payload:
-        raise _not_yet("env.withheld", f"the payload of entry {short(item.id)}")
+_STORED = (Outcome.NEW, Outcome.NO_EFFECT)
 
 
-def _not_yet(code: str, expected: str) -> RemoteProtocolError:
-    return RemoteProtocolError(code, f"expected {expected}", Fault.NOT_YET)
+def _new_entry(item: Opened, run: Run, index: int, verdict: Verdict, *, is_last: bool) -> NewEntry:
+    proof = run.proof(index, is_last=is_last)
+    envelope = item.envelope
+    signature = proof if isinstance(proof, bytes) else b""
+    payload = envelope.payload if verdict.absence is None else b""
+    if (envelope.signature, envelope.payload) != (signature, payload):
+        # LOG-17: a signature that was not checked is neither kept nor passed on.
+        envelope = Envelope(envelope.header, signature, payload)
+    return NewEntry(
+        id=item.id,
+        log=item.log,
+        envelope=envelope,
+        header=item.header,
+        tail=proof if isinstance(proof, Tail) else None,
+        fault=verdict.fault,
+        absence=verdict.absence,
+        mark=verdict.mark,
+    )
+
+
+def _branch(run: Run, index: int) -> Branch:
+    """Return an entry of a run and those after it up to a signed one, as one side of a fork."""
+    item = run.entries[index]
+    if item.envelope.signature:
+        # Its own makes the shortest proof, and a fork is rare enough for one more check.
+        run, index = Run([item]), 0
+    run.require_proven(index)
+    return make_branch([item.envelope.header], run.proof(index, is_last=True) or b"")

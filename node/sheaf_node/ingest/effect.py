@@ -5,7 +5,7 @@ All replicas must come to the same answer, so it rests on the entry's bytes and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sheaf_protocol.codec import check, decode
 from sheaf_protocol.envelope import SEALED, body_of
@@ -13,25 +13,22 @@ from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.records import KINDS, PRIVATE, decode_record
 from sheaf_protocol.sealing import Sealed
 
-if TYPE_CHECKING:
-    from sheaf_protocol.charter import Federation
-    from sheaf_protocol.envelope import Header
-
 _SCHEMA: Final = "schema.invalid"
 
 
-def effect_fault(header: Header, payload: bytes, federation: Federation) -> str | None:
+def effect_fault(kind: str, payload: bytes, *, is_allowed: bool) -> str | None:
     """Return the code of the author's fault that leaves an entry without effect, or None.
 
-    Raises RemoteProtocolError `enc.*` where the body is not canonical, which is the sender's fault:
-    such an entry is not stored at all.
+    `is_allowed` is whether the charter lets the author publish the kind. Raises RemoteProtocolError
+    `enc.*` where the body is not canonical, which is the sender's fault: such an entry is not
+    stored at all.
     """
-    fault = _schema_fault(header.kind, body_of(payload))
+    fault = _schema_fault(kind, body_of(payload))
     if fault is not None:
         return fault
-    if header.kind in PRIVATE:
+    if kind in PRIVATE:
         return "policy.unsealed"
-    return None if federation.may(header.cid, header.kind) else "policy.role"
+    return None if is_allowed else "policy.role"
 
 
 def _schema_fault(kind: str, body: bytes) -> str | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from sheaf_protocol.envelope import Envelope, Header, open_header
+import msgspec
+
+from sheaf_node.store import StoredEntry
+from sheaf_protocol.digest import EntryId, LogId
+from sheaf_protocol.envelope import Envelope, Header, decode_header, open_header
+from sheaf_protocol.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from sheaf_node.store import StoredEntry
-    from sheaf_protocol.digest import EntryId, LogId
 
 
 class Outcome(enum.Enum):
@@ -32,8 +34,7 @@ class Outcome(enum.Enum):
     """Not stored, but a proof made of it is: its author signed two entries for one place."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The answer for one entry. `code` is the rule, for all outcomes but NEW and KNOWN."""
 
     id: EntryId
@@ -53,17 +54,42 @@ class Draft:
     expires_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A received envelope whose form is right, with what is computed from it once."""
+class Opened(msgspec.Struct, frozen=True):
+    """A received envelope whose header can be read, with what is computed from it once."""
 
     envelope: Envelope
     id: EntryId
     header: Header
     log: LogId
+    fault: RemoteProtocolError | None = None
+    """The sender's fault that was found in the bytes, or was found in them before."""
 
 
-def open_envelope(envelope: Envelope, id_: EntryId) -> Opened:
-    """Return the opened envelope. Raises RemoteProtocolError `enc.*`, `env.*`."""
-    header = open_header(envelope)
-    return Opened(envelope, id_, header, header.log)
+class Unreadable(msgspec.Struct, frozen=True):
+    """A received envelope without a header that can be read."""
+
+    envelope: Envelope
+    id: EntryId
+    fault: RemoteProtocolError
+
+
+Item: TypeAlias = Opened | Unreadable
+
+
+def open_envelope(
+    envelope: Envelope, id_: EntryId, known: RemoteProtocolError | None = None
+) -> Item:
+    """Return the opened envelope; `known` is the fault that is remembered of it."""
+    try:
+        header = open_header(envelope)
+    except RemoteProtocolError as exc:
+        return _faulty(envelope, id_, exc)
+    return Opened(envelope, id_, header, header.log, known)
+
+
+def _faulty(envelope: Envelope, id_: EntryId, fault: RemoteProtocolError) -> Item:
+    """Return the opened envelope of a spoilt one. A header alone still is a link of its chain."""
+    if fault.code != "env.payload_hash":
+        return Unreadable(envelope, id_, fault)
+    header = decode_header(envelope.header)
+    return Opened(envelope, id_, header, header.log, fault)

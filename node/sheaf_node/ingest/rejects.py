@@ -31,9 +31,7 @@ class Rejects:
         return None if known is None else known.get(_key(envelope))
 
     def remember(self, sender: bytes, envelope: Envelope, code: str) -> None:
-        """Note a rejection, if it rests on the bytes alone."""
-        if not code.startswith(("enc.", "env.")):
-            return
+        """Note a rejection that rests on the bytes alone."""
         known = self._senders.setdefault(sender, OrderedDict())
         self._senders.move_to_end(sender)
         known[_key(envelope)] = code

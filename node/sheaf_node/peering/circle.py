@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sheaf_node.store.state import header_of
 from sheaf_protocol.charter import Certificate, read_charter
+from sheaf_protocol.fork import ForkProof
 from sheaf_protocol.limits import MAX_BATCH_BYTES
-from sheaf_protocol.link import ControlState
+from sheaf_protocol.link import ControlState, HeldKeyLog
 from sheaf_protocol.link.messages import (
     ControlItems,
     ControlWant,
@@ -21,7 +22,6 @@ from sheaf_protocol.link.messages import (
     key_op_size,
     proof_size,
 )
-from sheaf_protocol.log import ForkProof
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sheaf_node.ingest import Ingest
     from sheaf_node.store import Store
     from sheaf_protocol.digest import CoopId, Digest, FederationId
-    from sheaf_protocol.identity import KeyOp
+    from sheaf_protocol.identity import KeyHistory, KeyOp
 
 _Piece: TypeAlias = KeyOps | Certificate | ForkProof
 
@@ -80,9 +80,9 @@ class Circle:
     def _control_for(self, cid: CoopId) -> ControlState:
         fids = frozenset(self._named_with(cid))
         visible = {self._own, cid}.union(*(self._members[fid] for fid in fids))
-        logs = self._store.key_logs
+        histories = self._store.key_histories
         return ControlState(
-            key_logs={c: (logs[c].size, logs[c].head) for c in visible if c in logs},
+            key_logs={c: _held_key_log(histories[c]) for c in visible if c in histories},
             certificates=fids,
             proofs=frozenset(p for p in self._store.fork_proofs if self._fid_of(p) in fids),
         )
@@ -97,7 +97,11 @@ class Circle:
     def _pieces(self, visible: ControlState, want: ControlWant) -> Iterator[_Piece]:
         for item in want.key_logs:
             if item.cid in visible.key_logs:
-                yield from _parts(item.cid, self._store.key_ops(item.cid, item.first))
+                history = self._store.key_histories[item.cid]
+                # Both sides of a division, from where they part at the latest.
+                first = min(item.first, history.state.size) if history.rival else item.first
+                yield from _parts(item.cid, history.path[first:])
+                yield from _parts(item.cid, history.rival[first:])
         for fid in want.certificates:
             if fid in visible.certificates:
                 yield self._store.certificates[fid]
@@ -105,6 +109,12 @@ class Circle:
             # Since the want came a lower proof may have taken this one's place.
             if id_ in visible.proofs and id_ in self._store.fork_proofs:
                 yield self._store.fork_proofs[id_]
+
+
+def _held_key_log(history: KeyHistory) -> HeldKeyLog:
+    state = history.state
+    branches = tuple(end.heads for end in history.ends)
+    return HeldKeyLog(size=state.size, head=state.head, branches=branches)
 
 
 def _parts(cid: CoopId, ops: Sequence[KeyOp]) -> Iterator[KeyOps]:

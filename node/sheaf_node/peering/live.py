@@ -20,7 +20,7 @@ def own_batches(entries: Sequence[StoredEntry], own: WriterId) -> Iterator[Live]
     by_federation: dict[FederationId, list[StoredEntry]] = {}
     for entry in entries:
         if entry.header.wid == own:
-            by_federation.setdefault(entry.header.fid, []).append(entry)
+            by_federation.setdefault(entry.header.fid, []).append(entry.as_passed_on())
     for fid, run in by_federation.items():
         yield from _batches(fid, run)
 
@@ -44,6 +44,6 @@ def _live(fid: FederationId, batch: Sequence[StoredEntry], size: int) -> Live:
         fid=fid,
         first=batch[0].header.seq,
         last=FrontierItem(last.header.log, last.header.seq, bytes(last.id[:8])),
-        envelopes=[entry.envelope for entry in batch],
+        entries=batch,
         size=size,
     )

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Final
 from sheaf_node.events import Counter
 from sheaf_node.peering.circle import Circle
 from sheaf_node.peering.dialer import Dialer, Ended, audiences, link_address, reason_of
-from sheaf_node.peering.exchange import Frontiers
+from sheaf_node.peering.frontiers import Frontiers
 from sheaf_node.peering.live import own_batches
-from sheaf_node.peering.policy import keeps_new
+from sheaf_node.peering.policy import CONTROL_REST_MS, Buckets, keeps_new, rest_after
 from sheaf_node.peering.runner import run_session
 from sheaf_node.peering.server import PeerServer
 from sheaf_node.peering.session import Session, Shared
+from sheaf_node.store import Change
 from sheaf_protocol.link import Claims, Dial, Fresh, Identity, Link, Listen, Phase
 
 if TYPE_CHECKING:
+    from sheaf_node.blobs import Fetching
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
     from sheaf_node.events import Arrivals
@@ -79,6 +81,7 @@ class Peering:
         clock: Clock,
         random: Randomness,
         config: Config,
+        blobs: Fetching,
     ) -> None:
         self._store, self._arrivals, self._keyring = store, arrivals, keyring
         self._clock, self._random, self._config = clock, random, config
@@ -97,6 +100,8 @@ class Peering:
             circle=Circle(store, ingest, arrivals, keyring.cid),
             frontiers=Frontiers(store, arrivals),
             claims=Claims(),
+            blobs=blobs,
+            buckets=Buckets(),
             admit=self._admit,
             stir=self._unsettled.set,
         )
@@ -206,25 +211,39 @@ class Peering:
                 self._unsettled.set()
 
     async def _watch_control(self) -> None:
-        seen = self._arrivals.control
+        seen, rest_ms = self._arrivals.control, CONTROL_REST_MS
         while True:
             await self._arrivals.wait_control_beyond(seen)
             await self._clock.sleep_ms(CONTROL_MS)
             seen = self._arrivals.control
             for session in self._links.values():
                 session.recheck()
+            await self._clock.sleep_ms(rest_ms)
+            is_quiet = self._arrivals.control == seen
+            rest_ms = rest_after(rest_ms, is_quiet=is_quiet)
 
     async def _recheck(self) -> None:
         while True:
             spread = self._config.waits.recheck_ms // 5
             jitter = int.from_bytes(self._random(4), "big") % (2 * spread + 1) - spread
             await self._clock.sleep_ms(self._config.waits.recheck_ms + jitter)
-            for session in self._links.values():
+            for session in list(self._links.values()):
                 session.recheck()
+                await self._keep_cursors(session)
+            await self._shared.blobs.forget_lapsed()
+
+    async def _keep_cursors(self, session: Session) -> None:
+        """Store when the peer last held what we hold, so that the next link begins from there."""
+        wid = _wid(session)
+        known = {} if wid is None else {(wid, fid): c for fid, c in session.cursors().items()}
+        cursors = {key: c for key, c in known.items() if self._store.cursor(*key) != c}
+        if cursors:
+            await self._store.commit(Change(cursors=cursors))
 
     async def _accepted(self, socket: Socket, address: str) -> None:
         names = audiences(self._config.public_names, self._config.peer_host, self.port)
-        await self._use(socket, Listen(public_names=names), address, "")
+        listen = Listen(public_names=names, admits=self._shared.circle.knows)
+        await self._use(socket, listen, address, "")
 
     async def _dialled(self, socket: Socket, url: str, audience: str) -> Ended:
         return await self._use(socket, Dial(audience=audience), url, audience)
@@ -242,6 +261,7 @@ class Peering:
         self._sessions[session] = None
         try:
             why = await run_session(session, socket, self._clock)
+            await self._keep_cursors(session)
         except Exception:
             # A fault of ours on one link must not take the others with it.
             _LOG.exception("link with %s failed", url)

@@ -1,7 +1,8 @@
 """One peer: what its link's messages mean to this node, and what this node sends it.
 
-Control items first, then each common federation (`exchange.py`). The reader side is `receive`, the
-writer side `pump`; `runner.py` calls both and moves the bytes.
+Control items first (`control_exchange.py`), then each common federation (`exchange.py`) and the
+blobs of all of them (`blob_exchange.py`). The reader side is `receive`, the writer side `pump`;
+`runner.py` calls both and moves the bytes.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from sheaf_node.ingest import Outcome
-from sheaf_node.peering.exchange import Exchange, glance
-from sheaf_node.peering.policy import Strikes, is_own_fault
-from sheaf_node.peering.strangers import Strangers
-from sheaf_protocol.charter import read_charter
+from sheaf_node.peering.blob_exchange import BlobExchange
+from sheaf_node.peering.conduct import Conduct
+from sheaf_node.peering.control_exchange import ControlExchange
+from sheaf_node.peering.exchange import Exchange
+from sheaf_node.peering.policy import EMPTY_WANT, work
 from sheaf_protocol.digest import log_id, short
-from sheaf_protocol.errors import Fault, LocalProtocolError, RemoteProtocolError
+from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
+from sheaf_protocol.frontier import idle_digest
 from sheaf_protocol.limits import CREDIT_BYTES
 from sheaf_protocol.link import (
-    ControlSync,
     LinkClosed,
     MessageReceived,
     PeerAuthenticated,
@@ -28,6 +29,9 @@ from sheaf_protocol.link import (
     require_live_writer,
 )
 from sheaf_protocol.link.messages import (
+    BlobEnd,
+    BlobPiece,
+    BlobWant,
     Bye,
     Compare,
     ControlHave,
@@ -36,26 +40,39 @@ from sheaf_protocol.link.messages import (
     Credit,
     Entries,
     Have,
+    Idle,
+    Lagged,
+    Payloads,
+    PayloadWant,
     Reject,
     Scope,
     Served,
+    Subscribe,
+    Tree,
+    TreeWant,
     Want,
     cost,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable
 
+    from sheaf_node.blobs import Fetching
     from sheaf_node.clock import Clock
-    from sheaf_node.ingest import Ingest, Result
+    from sheaf_node.ingest import Ingest
     from sheaf_node.peering.circle import Circle
-    from sheaf_node.peering.exchange import Frontiers, Live
+    from sheaf_node.peering.exchange import Live
+    from sheaf_node.peering.frontiers import Frontiers
+    from sheaf_node.peering.policy import Buckets
     from sheaf_node.store import Store
-    from sheaf_protocol.charter import Certificate
-    from sheaf_protocol.digest import CoopId, FederationId, WriterId
-    from sheaf_protocol.envelope import Envelope
-    from sheaf_protocol.link import Claims, Event, Link, Peer
-    from sheaf_protocol.link.messages import KeyOps, Message
+    from sheaf_protocol.digest import FederationId, WriterId
+    from sheaf_protocol.link import Claims, Cursor, Event, Link, Peer
+    from sheaf_protocol.link.messages import (
+        BlobMessage,
+        EntryMessage,
+        Message,
+        PayloadMessage,
+    )
 
 _GRANT_AT = CREDIT_BYTES // 8
 """Credit goes back in eighths: one small frame for each full batch stored."""
@@ -74,6 +91,8 @@ class Shared:
     circle: Circle
     frontiers: Frontiers
     claims: Claims
+    blobs: Fetching
+    buckets: Buckets
     admit: Callable[[Session], None]
     """Take up a welcome peer, or close one of two links to it."""
     stir: Callable[[], None]
@@ -90,14 +109,19 @@ class Session:
         self.closed: LinkClosed | None = None
         self.is_welcome = False
         self._shared = shared
-        self._control = ControlSync()
-        self._is_control_due = True
-        self._answer: Iterator[ControlItems] | None = None
-        self._next_items: ControlItems | None = None
-        self._offered: frozenset[FederationId] | None = None
+        self._conduct = Conduct(shared.clock, url)
+        self._control = ControlExchange(
+            link,
+            store=shared.store,
+            ingest=shared.ingest,
+            circle=shared.circle,
+            strike=self._conduct.strike,
+            spend=self._conduct.spend,
+        )
         self._exchanges: dict[FederationId, Exchange] = {}
-        self._strikes = Strikes()
-        self._strangers = Strangers()
+        self._their_store = b""
+        self._is_idle_due = False
+        self._blobs = BlobExchange(link, shared.blobs, self._stir)
         self._to_grant = 0
 
     @property
@@ -152,6 +176,7 @@ class Session:
         now_ms = self._shared.clock.now_ms()
         try:
             needed = [e.tick(now_ms, is_settling=is_settling) for e in self._exchanges.values()]
+            needed.append(self._blobs.tick(now_ms))
         except RemoteProtocolError as exc:
             self.close(exc.code, exc.detail)
             return False
@@ -160,7 +185,8 @@ class Session:
 
     def recheck(self) -> None:
         """Compare everything again: time has passed, or control items have changed."""
-        self._is_control_due = True
+        self._is_idle_due = True
+        self._control.recheck()
         for exchange in self._exchanges.values():
             exchange.recheck()
         self.wake.set()
@@ -169,19 +195,30 @@ class Session:
         """Send what is due and at most one batch; return whether there is more to send now."""
         if not self.is_welcome or self.link.phase is not Phase.OPEN or self.peer is None:
             return False
-        self._pump_control(self.peer)
+        self._control.pump(self.peer.cid)
         if self._to_grant >= _GRANT_AT:
             self.link.grant(self._to_grant)
             self._to_grant = 0
         if not self.link.is_ready:
             return False
         now_ms = self._shared.clock.now_ms()
-        return any([self._exchange(fid).pump(now_ms) for fid in self.link.common])
+        has_more = any([self._exchange(fid).pump(now_ms) for fid in self.link.common])
+        has_more |= self._blobs.pump(now_ms)
+        if self._is_idle_due:
+            self._is_idle_due = False
+            self.link.send(Idle(self._all_roots()))
+        return has_more
+
+    def cursors(self) -> dict[FederationId, Cursor]:
+        """Return the last moments of equal roots, by federation."""
+        known = {fid: exchange.comparing.cursor for fid, exchange in self._exchanges.items()}
+        return {fid: cursor for fid, cursor in known.items() if cursor is not None}
 
     def end(self) -> None:
         """Let go of what was reserved for this link."""
         for exchange in self._exchanges.values():
             self._shared.claims.drop(exchange.sync)
+        self._blobs.end()
 
     async def _welcome(self, peer: Peer) -> None:
         """Decide whether an authenticated peer may stay, and take up its key log."""
@@ -191,161 +228,128 @@ class Session:
         if not (self.is_dialled or shared.circle.knows(peer.cid)):
             detail = f"expected a member of a federation of this node, got {short(peer.cid)}"
             raise RemoteProtocolError("link.not_member", detail)
-        held = shared.store.key_logs.get(peer.cid)
-        if held is None or held.size < peer.keys.size:
-            await shared.ingest.receive_key_ops(peer.cid, list(peer.key_ops))
+        self._conduct.take_up(shared.buckets.of(peer.cid, shared.clock.now_ms()))
+        # It may continue ours, or be another path: which of the two is in force ingest decides.
+        await self._control.take_key_ops(peer.cid, peer.key_ops)
         held = shared.store.key_logs.get(peer.cid)
         if held is not None:
             # We may know of a close that the peer's own copy of its key log lacks.
             require_live_writer(held, peer.wid, shared.clock.now_ms())
         self.is_welcome = True
+        self._blobs.join()
         shared.admit(self)
 
     async def _take(self, message: Message, fid: FederationId | None) -> None:
+        self._charge(message, fid)
         match message:
             case ControlHave():
-                self._control.hear(message)
-                self._is_control_due = True
+                self._control.hear_have(message)
             case ControlWant():
-                self._next_items = None
-                self._answer = self._shared.circle.answer(self._require_peer().cid, message)
+                self._control.hear_want(message, self._require_peer().cid)
             case ControlItems():
-                await self._take_control(message)
+                await self._control.take(message)
+                self._to_grant += cost(message)
             case Scope():
-                self._is_control_due = True
+                self._their_store = message.store_id
+                self._control.recheck()
+                self._blobs.wake()
+            case Idle():
+                self._hear_idle(message)
             case Reject():
                 _LOG.info("peer refused entry %s: %s", short(message.entry), message.code)
             case Credit() | Bye():
                 pass
-            case Compare() | Have() | Want() | Entries() | Served():
+            case BlobWant() | BlobPiece() | BlobEnd():
+                await self._take_blob(message, self._exchange(fid).fid)
+            case Subscribe() | PayloadWant() | Payloads():
+                await self._take_payload(message, self._exchange(fid))
+            case (
+                Compare() | Have() | Tree() | TreeWant() | Want() | Entries() | Served() | Lagged()
+            ):
                 await self._take_data(message, self._exchange(fid))
             case _:
                 assert_never(message)
 
-    async def _take_data(
-        self, message: Compare | Have | Want | Entries | Served, exchange: Exchange
-    ) -> None:
-        now_ms = self._shared.clock.now_ms()
+    async def _take_blob(self, message: BlobMessage, fid: FederationId) -> None:
         match message:
-            case Compare():
-                exchange.hear_compare(message)
-            case Have():
-                exchange.hear_have(message, now_ms)
-                self._shared.stir()
-            case Want():
-                exchange.hear_want(message)
-            case Served():
-                if not exchange.hear_served():
-                    self._strike("link.withheld", "entries that were announced did not come")
-            case Entries():
-                results = await exchange.take(message, now_ms)
+            case BlobWant():
+                if not self._blobs.hear_want(message, fid):
+                    self._conduct.spend(EMPTY_WANT)
+            case BlobPiece():
+                await self._blobs.take(message, fid)
                 self._to_grant += cost(message)
-                for result, envelope in zip(results, message.envelopes, strict=True):
-                    self._judge(result, envelope)
+            case BlobEnd():
+                if not self._blobs.hear_end(message, fid, self._shared.clock.now_ms()):
+                    self._conduct.strike(
+                        "link.withheld", "pieces that were said to be sent did not come"
+                    )
             case _:
                 assert_never(message)
 
-    async def _take_control(self, message: ControlItems) -> None:
-        """Give control items to ingest, key logs first, as the others are checked by them."""
-        ingest = self._shared.ingest
-        for log in message.key_logs:
-            await self._try(self._take_key_ops(log), of=log.cid)
-        for certificate in message.certificates:
-            self._strangers.keep_certificate(certificate)
-        for certificate in self._strangers.certificates:
-            await self._try(self._take_certificate(certificate))
-        for proof in message.proofs:
-            await self._try(ingest.receive_fork_proof(proof))
-        self._to_grant += cost(message)
-        if message.is_last:
-            self._control.answered()
-        self._is_control_due = True
+    async def _take_payload(self, message: PayloadMessage, exchange: Exchange) -> None:
+        match message:
+            case Subscribe():
+                exchange.payloads.hear_subscribe(message)
+            case PayloadWant():
+                if not exchange.hear_payload_want(message):
+                    self._conduct.spend(EMPTY_WANT)
+            case Payloads():
+                await exchange.payloads.take(message, self._shared.clock.now_ms())
+                self._to_grant += cost(message)
+            case _:
+                assert_never(message)
 
-    async def _take_key_ops(self, log: KeyOps) -> None:
-        """Store operations of a co-op that a charter names; keep those of others for a charter."""
-        if log.cid in self._shared.store.key_logs or self._shared.circle.knows(log.cid):
-            await self._shared.ingest.receive_key_ops(log.cid, list(log.ops))
-        else:
-            self._strangers.keep_key_ops(log.cid, log.ops)
+    async def _take_data(self, message: EntryMessage, exchange: Exchange) -> None:
+        now_ms = self._shared.clock.now_ms()
+        match message:
+            case Compare():
+                exchange.comparing.hear_compare(message)
+            case Have():
+                exchange.hear_have(message, now_ms)
+                self._shared.stir()
+            case Tree():
+                exchange.comparing.hear_tree(message)
+                self._shared.stir()
+            case TreeWant():
+                exchange.comparing.hear_tree_want(message)
+            case Lagged():
+                exchange.comparing.hear_lagged()
+            case Want():
+                if not exchange.hear_want(message):
+                    self._conduct.spend(EMPTY_WANT)
+            case Served():
+                if not exchange.hear_served(now_ms):
+                    self._conduct.strike(
+                        "link.withheld", "entries that were announced did not come"
+                    )
+            case Entries():
+                results = await exchange.take(message, now_ms)
+                self._to_grant += cost(message)
+                self._blobs.hear_other(now_ms)
+                self._conduct.judge(results, message.envelopes, self._require_peer().wid)
+            case _:
+                assert_never(message)
 
-    async def _take_certificate(self, certificate: Certificate) -> None:
-        """Store a certificate with its founders' key logs, once they are here."""
-        key_logs = self._strangers.key_logs
-        await self._shared.ingest.receive_certificate(certificate, key_logs=key_logs)
-        members = [member.cid for member in read_charter(certificate).members]
-        self._strangers.forget(certificate, members)
+    def _stir(self) -> None:
+        self.wake.set()
+        self._shared.stir()
 
-    async def _try(
-        self, storing: Coroutine[None, None, object], *, of: CoopId | None = None
-    ) -> None:
-        """Store a control item; what may be right later is asked for again later.
-
-        Whoever passes on another's two-faced key log is not to blame: it holds the one face.
-        """
-        try:
-            await storing
-        except RemoteProtocolError as exc:
-            if is_own_fault(exc.code):
-                raise
-            is_relayed = exc.code == "key.fork" and of != self._require_peer().cid
-            if exc.fault is Fault.SENDER and not is_relayed:
-                self._strike(exc.code, exc.detail)
-
-    def _judge(self, result: Result, envelope: Envelope) -> None:
-        """Make the peer answer for an entry that it should not have passed on."""
-        if result.outcome not in {Outcome.REJECTED, Outcome.FORK}:
+    def _charge(self, message: Message, fid: FederationId | None) -> None:
+        """Make the peer pay for what it makes us do."""
+        if isinstance(message, Compare) and self._exchange(fid).has_root(message.root):
             return
-        seen = glance(envelope)
-        is_own = seen is not None and seen[0].wid == self._require_peer().wid
-        if result.outcome is Outcome.FORK:
-            # Whoever passes on another's fork does us a service; its author is not talked to.
-            if is_own:
-                raise RemoteProtocolError("log.forked", result.detail)
+        self._conduct.spend(work(message))
+
+    def _all_roots(self) -> bytes:
+        """Return the digest over the roots of all common federations."""
+        return idle_digest(self._shared.frontiers.of(fid).root for fid in self.link.in_order)
+
+    def _hear_idle(self, message: Idle) -> None:
+        """Compare each federation where not all of them are as the peer has them."""
+        if message.digest == self._all_roots():
             return
-        code = result.code or ""
-        if is_own_fault(code):
-            raise RemoteProtocolError(code, result.detail)
-        if is_own or not code.startswith("log."):
-            self._strike(code, result.detail)
-
-    def _strike(self, code: str, detail: str) -> None:
-        _LOG.info("peer %s: %s: %s", self.url, code, detail)
-        if self._strikes.add(self._shared.clock.now_ms()):
-            raise RemoteProtocolError("link.bad_entries", f"too many refusals, the last {code}")
-
-    def _pump_control(self, peer: Peer) -> None:
-        if self._is_control_due:
-            self._is_control_due = False
-            ours = self._shared.circle.control_for(peer.cid)
-            for have in self._control.tell(ours):
-                self.link.send(have)
-            want = self._control.ask(ours)
-            if want is not None:
-                self.link.send(want)
-            self._offer(peer)
-        self._pump_answer()
-
-    def _offer(self, peer: Peer) -> None:
-        """Say that we are ready for data, once the peer's control items are here."""
-        if not self._control.is_settled:
-            return
-        fids = self._shared.circle.shared_with(peer.cid)
-        if fids != self._offered:
-            self.link.offer(fids, self._shared.store.store_id)
-            self._offered = fids
-
-    def _pump_answer(self) -> None:
-        """Send the answer to the peer's last want, as far as its credit goes."""
-        while self._answer is not None:
-            if self._next_items is None:
-                self._next_items = next(self._answer, None)
-            if self._next_items is None:
-                self._answer = None
-            elif cost(self._next_items) > self.link.credit:
-                return
-            else:
-                self.link.send(self._next_items)
-                self._next_items = None
+        for fid in self.link.in_order:
+            self._exchange(fid).comparing.begin()
 
     def _exchange(self, fid: FederationId | None) -> Exchange:
         """Return the exchange of a federation that both sides offered, begun if need be."""
@@ -360,6 +364,7 @@ class Session:
                 ingest=shared.ingest,
                 frontiers=shared.frontiers,
                 claims=shared.claims,
+                store_id=self._their_store,
             )
             shared.claims.expect(log_id(fid, peer.cid, peer.wid), exchange.sync)
             shared.stir()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sheaf_protocol.charter import read_charter
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.limits import MAX_MEMBERS
 from sheaf_protocol.link.messages import key_op_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from sheaf_protocol.charter import Certificate
     from sheaf_protocol.digest import CoopId, Digest, FederationId
@@ -30,7 +31,7 @@ class Strangers:
 
     def __init__(self) -> None:
         self._logs: dict[CoopId, dict[Digest, KeyOp]] = {}
-        self._certificates: dict[FederationId, Certificate] = {}
+        self._certificates: dict[FederationId, tuple[Certificate, frozenset[CoopId]]] = {}
         self._size = 0
 
     @property
@@ -38,10 +39,17 @@ class Strangers:
         """The key logs kept, as far as they came."""
         return {cid: list(ops.values()) for cid, ops in self._logs.items()}
 
-    @property
-    def certificates(self) -> Sequence[Certificate]:
-        """The certificates that could not be judged yet."""
-        return list(self._certificates.values())
+    def ready(self, held: Container[CoopId]) -> Sequence[Certificate]:
+        """Return the certificates of whose members each key log is kept, or held elsewhere."""
+        return [
+            certificate
+            for certificate, members in self._certificates.values()
+            if all(cid in self._logs or cid in held for cid in members)
+        ]
+
+    def members(self, certificate: Certificate) -> frozenset[CoopId]:
+        """Return the members of a certificate that is kept."""
+        return self._certificates[certificate.fid][1]
 
     def keep_key_ops(self, cid: CoopId, ops: Sequence[KeyOp]) -> None:
         """Keep operations of a co-op that no charter names.
@@ -58,14 +66,18 @@ class Strangers:
         self._size = size
 
     def keep_certificate(self, certificate: Certificate) -> None:
-        """Keep a certificate, in place of the oldest where there are too many."""
-        self._certificates[certificate.fid] = certificate
+        """Keep a certificate, in place of the oldest where there are too many.
+
+        Raises RemoteProtocolError as `read_charter` does.
+        """
+        members = frozenset(member.cid for member in read_charter(certificate).members)
+        self._certificates[certificate.fid] = certificate, members
         if len(self._certificates) > MAX_CERTIFICATES:
             del self._certificates[next(iter(self._certificates))]
 
-    def forget(self, certificate: Certificate, members: Sequence[CoopId]) -> None:
+    def forget(self, certificate: Certificate) -> None:
         """Let go of a certificate that was judged, and of its members' key logs."""
-        self._certificates.pop(certificate.fid, None)
+        _, members = self._certificates.pop(certificate.fid)
         for cid in members:
             for op in self._logs.pop(cid, {}).values():
                 self._size -= key_op_size(op)

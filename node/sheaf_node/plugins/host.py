@@ -146,6 +146,7 @@ class ServiceHost:
         self._again = asyncio.Event()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._control = parts.arrivals.control
+        self._payloads = parts.arrivals.payloads
         self.is_stopped = False
         """Whether a fault ended the service; the node goes on without it."""
         self.refused: str | None = None
@@ -156,6 +157,11 @@ class ServiceHost:
             raise  # its settings are wrong, and whoever starts the node can mend them
         except Exception:
             self._stop()
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """The kinds that the service follows; none where a fault ended it."""
+        return frozenset() if self.is_stopped else self.service.follows
 
     async def run(self) -> None:
         """Serve until cancelled, or until the service fails."""
@@ -202,10 +208,24 @@ class ServiceHost:
                 raise Refusal("service.no_view", f"{self.name} has no view {name!r}")
             return view(call)
 
+    def keeps(self, id_: EntryId) -> bool:
+        """Return whether the service still needs an entry, so that its payload is not deleted.
+
+        While it cannot say, since it has not read all or a fault ended it, it needs everything.
+        """
+        if self.is_stopped or self._voids != self._parts.store.voids:
+            return True
+        keeps = getattr(self.service, "keeps", None)
+        if keeps is None:
+            return False
+        return self._reader.cursor < self._parts.store.arrival or bool(keeps(id_))
+
     def _begin(self) -> None:
         """Make the service anew, with nothing read and nothing running."""
         voids = self._parts.store.voids
-        reader = Reader(self._parts.store, self._parts.keyring, self.federation)
+        parts = self._parts
+        wanted = parts.ingest.subscription
+        reader = Reader(parts.store, parts.keyring, self.federation, wanted)
         context = Context(self._parts, self.federation, reader)
         self.service: Service = self._factory(context, self._settings)
         self._voids, self._reader, self._context = voids, reader, context
@@ -214,6 +234,7 @@ class ServiceHost:
     async def _take_turn(self, tasks: asyncio.TaskGroup) -> None:
         self._again.clear()
         self._control = self._parts.arrivals.control
+        self._payloads = self._parts.arrivals.payloads
         before, self.refused = self.refused, None
         while True:
             await self._read()
@@ -232,7 +253,11 @@ class ServiceHost:
                 raise self._stopped()
             if self._voids != self._parts.store.voids:
                 self._begin()
-            batch = self._reader.next_batch(_READ, self.service.follows)
+            batch = self._reader.next_batch(
+                _READ,
+                self.service.follows,
+                sees_contested=getattr(self.service, "sees_contested", False),
+            )
             if not batch:
                 return
             self._fold(batch.records)
@@ -322,6 +347,7 @@ class ServiceHost:
             asyncio.ensure_future(self._parts.clock.sleep_ms(delay)),
             asyncio.ensure_future(self._parts.arrivals.wait_beyond(self._reader.cursor)),
             asyncio.ensure_future(self._parts.arrivals.wait_control_beyond(self._control)),
+            asyncio.ensure_future(self._parts.arrivals.wait_payloads_beyond(self._payloads)),
             asyncio.ensure_future(self._again.wait()),
         ]
         try:

@@ -25,7 +25,10 @@ Json: TypeAlias = Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeenRecord:
-    """A record that has effect, with its place in its author's log."""
+    """A record that has effect, with its place in its author's log.
+
+    Or a contested one, for services that ask for those.
+    """
 
     id: EntryId
     cid: CoopId
@@ -36,6 +39,9 @@ class SeenRecord:
     kind: str
     refs: tuple[EntryId, ...]
     record: Record
+    is_contested: bool = False
+    """Whether the record counts no more, by a fork or a cut, and yet one of another co-op that
+    counts names it: what its author owes by it is not gone, what others owe its author is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +57,12 @@ class Service(Protocol):
 
     `commands` change something and are asked again after a lost answer, so each must be safe to
     repeat; `views` only read. Both raise `Refusal` with a stable code.
+
+    A class may say `sees_contested = True`; then `fold` is given contested records as well, which
+    must not be counted as others are. In a log these may come late and out of their order.
+
+    A class may have `keeps(id) -> bool`: whether it still needs an entry that it was given, so that
+    the payload is not deleted although its author erased it or let it expire.
     """
 
     follows: ClassVar[frozenset[str]]

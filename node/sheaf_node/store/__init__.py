@@ -1,8 +1,8 @@
 """The durable logs of one node: SQLite behind one writer thread (architecture, durability)."""
 
-from sheaf_node.store.model import Change, HeldLog, NewEntry, StoredEntry
+from sheaf_node.store.model import Change, HeldLog, NewEntry, ProvenRun, StoredEntry
 from sheaf_node.store.reader import Reader
 from sheaf_node.store.state import State
 from sheaf_node.store.store import Store
 
-__all__ = ["Change", "HeldLog", "NewEntry", "Reader", "State", "Store", "StoredEntry"]
+__all__ = ["Change", "HeldLog", "NewEntry", "ProvenRun", "Reader", "State", "Store", "StoredEntry"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sheaf_node.store.reader import Reader, corrupt
+from sheaf_node.store.loading import corrupt
 from sheaf_protocol.digest import EntryId, WriterId, short
 from sheaf_protocol.envelope import open_header, verify_signature
 from sheaf_protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
     from sheaf_node.store.model import HeldLog
+    from sheaf_node.store.reader import Reader
     from sheaf_node.store.state import State
 
 TAIL: Final = 256
@@ -29,19 +30,25 @@ def verify_own_logs(reader: Reader, state: State, own: WriterId) -> None:
     """
     for held in state.logs.values():
         if held.wid == own:
+            state.key_logs.get(held.cid)  # folded here, so that damage to it shows before use
             _verify_tail(reader, held)
 
 
 def _verify_tail(reader: Reader, held: HeldLog) -> None:
     expected: EntryId = held.head.id
     for seq in range(held.head.seq, max(0, held.head.seq - TAIL), -1):
-        entry = reader.entry_at(held.number, seq)
-        if entry is None or entry.envelope.id != expected or entry.header.seq != seq:
-            raise corrupt(f"expected entry {seq} of our log {short(held.wid)} in its chain")
         try:
-            open_header(entry.envelope)
-            if entry.envelope.signature:  # else the chain up to a later one proves it
-                verify_signature(entry.envelope, entry.header)
+            expected = _verify_entry(reader, held, seq, expected)
         except ProtocolError as exc:
             raise corrupt(f"entry {seq} of our log {short(held.wid)}: {exc.detail}") from exc
-        expected = entry.header.prev
+
+
+def _verify_entry(reader: Reader, held: HeldLog, seq: int, expected: EntryId) -> EntryId:
+    """Return the id that the entry before this one is to have."""
+    entry = reader.entry_at(held.number, seq)
+    if entry is None or entry.envelope.id != expected or entry.header.seq != seq:
+        raise corrupt(f"expected entry {seq} of our log {short(held.wid)} in its chain")
+    open_header(entry.envelope)
+    if entry.envelope.signature:  # else the chain up to a later one proves it
+        verify_signature(entry.envelope, entry.header)
+    return entry.header.prev

@@ -40,7 +40,7 @@ class FolderLock:
             holder = os.read(self._descriptor, 20).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             detail = f"expected {folder} to be free, but process {holder or '?'} has it open"
-            raise Refusal("store.locked", detail) from exc
+            raise Refusal("store.locked", f"{detail}; stop it first") from exc
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from sheaf_node.store.line import Line, line_of
 from sheaf_protocol.digest import Digest, EntryId, FederationId, LogId
+from sheaf_protocol.fork import fork_leaf
 from sheaf_protocol.frontier import LogState
-from sheaf_protocol.log import EMPTY, fork_leaf
+from sheaf_protocol.log import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sheaf_node.store.model import HeldLog, StoredEntry
     from sheaf_node.store.state import State
-    from sheaf_protocol.identity import Cut
 
     EntryAt: TypeAlias = Callable[[int, int], StoredEntry | None]
     """The entry at a place, by the log's number in the store and its own."""
+
+    Place: TypeAlias = tuple[int, EntryId]
+    """A number and the id of the entry there."""
 
 
 def frontier_of(state: State, fid: FederationId, entry_at: EntryAt) -> dict[LogId, LogState]:
@@ -27,22 +31,56 @@ def frontier_of(state: State, fid: FederationId, entry_at: EntryAt) -> dict[LogI
     still counts is held: before, the log must look incomplete, or nobody would send the rest.
     """
     shown = {
-        log: _log_state(log, held, _cut(state, held), entry_at)
+        log: _log_state(log, held, line_of(held, state.key_logs.get(held.cid)), entry_at)
         for log, held in state.logs.items()
         if held.fid == fid
     }
     return {log: place for log, place in shown.items() if place.seq > 0}
 
 
-def _log_state(log: LogId, held: HeldLog, cut: Cut | None, entry_at: EntryAt) -> LogState:
-    forked_at, seq = held.forked_at, held.head.seq
-    if forked_at is not None and (cut is None or forked_at <= cut.seq):
-        if seq >= forked_at - 1:
-            leaf = fork_leaf(log, forked_at, _id_at(held, forked_at - 1, entry_at))
-            return LogState(seq=forked_at, head=leaf, is_forked=True)
-    elif cut is not None and cut.is_void(seq, held.head.id):
-        return _end(held, cut, entry_at)
-    return LogState(seq=seq, head=Digest(held.head.id))
+def _log_state(log: LogId, held: HeldLog, line: Line, entry_at: EntryAt) -> LogState:
+    seq, head = _end(held, line, entry_at)
+    forked_at = line.forked_at
+    is_cut_first = line.cut is not None and forked_at is not None and line.cut.seq < forked_at
+    if forked_at is not None and not is_cut_first and seq >= forked_at - 1:
+        leaf = fork_leaf(log, forked_at, _id_at(held, forked_at - 1, entry_at))
+        return LogState(seq=forked_at, head=leaf, is_forked=True)
+    return LogState(seq=seq, head=Digest(head))
+
+
+def _end(held: HeldLog, line: Line, entry_at: EntryAt) -> Place:
+    """Return the last place up to which a node takes a log that knew of its cut from the start."""
+    seq, head = held.head.seq, held.head.id
+    cut, expires_ms = line.cut, line.expires_ms
+    if cut is not None and cut.is_void(seq, head):
+        seq, head = _cut_at(held, cut.seq, cut.head, entry_at)
+    if expires_ms is not None and held.head.time_ms > expires_ms:
+        last = _last_before(expires_ms, held, entry_at)
+        if last < seq:
+            return last, _id_at(held, last, entry_at)
+    return seq, head
+
+
+def _cut_at(held: HeldLog, seq: int, head: EntryId, entry_at: EntryAt) -> Place:
+    """Return where a log ends that was cut at or below its head (LOG-16)."""
+    at_cut = entry_at(held.number, seq)
+    if at_cut is None or at_cut.id == head:
+        return seq, head
+    # Another past than the manager's: the nodes that heard of the close first took it up to here.
+    return seq - 1, at_cut.header.prev
+
+
+def _last_before(expires_ms: int, held: HeldLog, entry_at: EntryAt) -> int:
+    """Return the number of the last entry that its writer's expiry lets count: times only grow."""
+    low, high = 0, held.head.seq
+    while low < high:
+        middle = (low + high + 1) // 2
+        entry = entry_at(held.number, middle)
+        if entry is not None and entry.header.time_ms <= expires_ms:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _id_at(held: HeldLog, seq: int, entry_at: EntryAt) -> EntryId:
@@ -50,18 +88,3 @@ def _id_at(held: HeldLog, seq: int, entry_at: EntryAt) -> EntryId:
         return held.head.id
     entry = entry_at(held.number, seq)
     return EMPTY.id if entry is None else entry.id
-
-
-def _end(held: HeldLog, cut: Cut, entry_at: EntryAt) -> LogState:
-    """Return where a log ends that was cut at or below its head (LOG-16)."""
-    at_cut = entry_at(held.number, cut.seq)
-    if at_cut is None or at_cut.id == cut.head:
-        return LogState(seq=cut.seq, head=Digest(cut.head))
-    # Another past than the manager's: the nodes that heard of the close first took it up to here.
-    return LogState(seq=cut.seq - 1, head=Digest(at_cut.header.prev))
-
-
-def _cut(state: State, held: HeldLog) -> Cut | None:
-    keys = state.key_logs.get(held.cid)
-    writer = None if keys is None else keys.writers.get(held.wid)
-    return None if writer is None else writer.cut_in(held.fid)

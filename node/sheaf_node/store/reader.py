@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sheaf_node.store.model import HeldLog, StoredEntry
-from sheaf_node.store.state import State, header_of
-from sheaf_protocol.charter import Certificate
-from sheaf_protocol.codec import decode
-from sheaf_protocol.digest import CoopId, EntryId, FederationId, WriterId, log_id
-from sheaf_protocol.envelope import Envelope, entry_id
-from sheaf_protocol.errors import ProtocolError, Refusal
-from sheaf_protocol.identity import KeyOp, fold_key_log
-from sheaf_protocol.limits import MAX_CERTIFICATE
-from sheaf_protocol.log import EMPTY, Head, decode_fork_proof
+from sheaf_node.store.erasure import Erasures
+from sheaf_node.store.model import ERASED, WITHHELD, ProvenRun, StoredEntry
+from sheaf_node.store.state import header_of
+from sheaf_protocol.digest import EntryId
+from sheaf_protocol.envelope import Envelope
+from sheaf_protocol.proof import REACH, Proof, Tail, decode_proof, tail_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 _ENTRY: Final = (
-    "SELECT arrival, id, header, signature, payload, kind, no_effect, proven_by_seq FROM entries"
+    "SELECT arrival, id, header, proof, payload, fault, void, absence,"
+    " EXISTS (SELECT 1 FROM marks WHERE target = entries.id) FROM entries"
 )
-_HEADS: Final = (
-    "SELECT number, fid, cid, wid, forked_at, id, header FROM logs LEFT JOIN entries"
-    " ON log = number AND seq = (SELECT MAX(seq) FROM entries WHERE log = number)"
+# By the marks, which are few: the plus signs keep SQLite from going through all by arrival.
+_NAMED: Final = (
+    f"{_ENTRY} WHERE id IN erase_targets AND +arrival > ? AND payload NOT NULL"
+    " ORDER BY +arrival LIMIT ?"
+)
+_IS_CONTESTED: Final = (
+    "SELECT 1 FROM refs JOIN entries USING (arrival) JOIN logs ON log = number"
+    " WHERE target = ? AND cid <> ? AND void IS NULL AND fault IS NULL LIMIT 1"
 )
 
 
@@ -33,6 +35,7 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.erasures = Erasures(connection)
 
     def entry(self, id_: EntryId) -> StoredEntry | None:
         """Return the entry with this id, or None."""
@@ -42,111 +45,141 @@ class Reader:
         """Return the entry at a place of a log, or None."""
         return self._one(f"{_ENTRY} WHERE log = ? AND seq = ?", (number, seq))
 
+    def id_at(self, number: int, seq: int) -> EntryId | None:
+        """Return the id of the entry at a place of a log, or None."""
+        sql = "SELECT id FROM entries WHERE log = ? AND seq = ?"
+        row = self._connection.execute(sql, (number, seq)).fetchone()
+        return None if row is None else EntryId(row[0])
+
     def entries_after(self, arrival: int, limit: int) -> list[StoredEntry]:
         """Return the next entries in the order of arrival."""
         sql = f"{_ENTRY} WHERE arrival > ? ORDER BY arrival LIMIT ?"
-        return [_entry(row) for row in self._connection.execute(sql, (arrival, limit))]
+        return [self._entry(row) for row in self._connection.execute(sql, (arrival, limit))]
 
-    def log_entries(self, number: int, first: int, last: int, max_bytes: int) -> list[StoredEntry]:
-        """Return entries of a log from `first` that a receiver can prove.
+    def log_entries(
+        self, number: int, first: int, last: int, *, max_bytes: int, most: int
+    ) -> ProvenRun:
+        """Return entries `first` to `last` of a log, or as many of them as fit, with their proof.
 
-        The list ends at a signed entry, which may lie a little beyond `last` or, where the bytes
-        run out, before it. At least one entry comes whatever its size. Where no signature follows,
-        the list ends with the log: then its co-op's cut or a fork proof proves the rest.
+        At least one comes, whatever its size. The run ends early at an entry that was stored with a
+        tail: beyond it another signature proves, which may be too far off for what lies before.
         """
-        sql = f"{_ENTRY} WHERE log = ? AND seq >= ? ORDER BY seq"
-        rows = self._connection.execute(sql, (number, first))
-        return _provable((_entry(row) for row in rows), last, max_bytes)
+        sql = f"{_ENTRY} WHERE log = ? AND seq BETWEEN ? AND ? ORDER BY seq LIMIT ?"
+        taken: list[StoredEntry] = []
+        size = 0
+        for row in self._connection.execute(sql, (number, first, last, most)):
+            entry = self._entry(row).as_passed_on()
+            size += entry.envelope.size
+            if taken and size > max_bytes:
+                break
+            taken.append(entry)
+            if entry.tail is not None:
+                break
+        if not taken:
+            return ProvenRun()
+        run = ProvenRun(entries=taken, tail=self._tail(number, taken[-1]))
+        while run.size > max_bytes and len(taken) > 1:
+            # A header moves from the entries to the tail, so the run gets smaller by each.
+            run = ProvenRun(entries=taken, tail=_tail_before(taken.pop(), taken[-1], run.tail))
+        return run
+
+    def is_contested(self, id_: EntryId, cid: bytes) -> bool:
+        """Return whether an entry of another co-op than `cid` names this one and counts."""
+        return self._connection.execute(_IS_CONTESTED, (id_, cid)).fetchone() is not None
+
+    def log_after(self, number: int, seq: int, limit: int) -> list[StoredEntry]:
+        """Return the entries of a log from a number on, as services see them."""
+        sql = f"{_ENTRY} WHERE log = ? AND seq >= ? ORDER BY seq LIMIT ?"
+        return [self._entry(row) for row in self._connection.execute(sql, (number, seq, limit))]
+
+    def ids_like(self, low: bytes, high: bytes) -> list[EntryId]:
+        """Return two entries at most whose ids lie between these bytes, both included."""
+        sql = "SELECT id FROM entries WHERE id BETWEEN ? AND ? LIMIT 2"
+        return [EntryId(id_) for (id_,) in self._connection.execute(sql, (low, high))]
+
+    def lacking(self, after: int, limit: int, kinds: Sequence[str] | None) -> list[StoredEntry]:
+        """Return entries of some kinds, or of all, whose payloads nobody has brought so far.
+
+        What was erased or has expired meanwhile is among them, with that as its absence.
+        """
+        wanted = "" if kinds is None else f" AND kind IN ({', '.join('?' * len(kinds))})"
+        sql = (
+            f"{_ENTRY} WHERE absence = '{WITHHELD}' AND arrival > ?{wanted} AND void IS NULL"
+            " ORDER BY arrival LIMIT ?"
+        )
+        rows = self._connection.execute(sql, (after, *(kinds or ()), limit))
+        return [self._entry(row) for row in rows]
+
+    def absent(self, absence: str, after: int, limit: int) -> list[StoredEntry]:
+        """Return entries that were noted as absent for a reason, which may be another by now."""
+        sql = f"{_ENTRY} WHERE absence = ? AND arrival > ? ORDER BY arrival LIMIT ?"
+        rows = self._connection.execute(sql, (absence, after, limit))
+        return [self._entry(row) for row in rows]
+
+    def named(self, after: int, limit: int) -> list[StoredEntry]:
+        """Return entries with a payload that an erase names, whether it counts or not."""
+        return [self._entry(row) for row in self._connection.execute(_NAMED, (after, limit))]
+
+    def ending(self, before_ms: int, skip: int, limit: int) -> list[StoredEntry]:
+        """Return entries with a payload that end before a time, the earliest first."""
+        sql = (
+            f"{_ENTRY} WHERE expires_ms <= ? AND payload NOT NULL"
+            " ORDER BY expires_ms, arrival LIMIT ? OFFSET ?"
+        )
+        rows = self._connection.execute(sql, (before_ms, limit, skip))
+        return [self._entry(row) for row in rows]
 
     def store_id(self) -> bytes:
         """Return the id that the store was given when it was made."""
         sql = "SELECT value FROM store WHERE key = 'store_id'"
         return bytes(self._connection.execute(sql).fetchone()[0])
 
-    def state(self) -> State:
-        """Return the state at the last commit. Raises Refusal `store.corrupt`."""
-        state = State()
-        (state.arrival,) = self._rows("SELECT COALESCE(MAX(arrival), 0) FROM entries")[0]
-        try:
-            self._load_control(state)
-            for row in self._rows(_HEADS):
-                held = _held(row)
-                state.logs[log_id(held.fid, held.cid, held.wid)] = held
-        except ProtocolError as exc:
-            raise corrupt(f"expected valid key logs and heads: {exc.detail}") from exc
-        return state
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _load_control(self, state: State) -> None:
-        for cid, data in self._rows("SELECT cid, data FROM key_ops ORDER BY cid, seq"):
-            state.key_ops.setdefault(CoopId(cid), []).append(decode(data, KeyOp))
-        for cid, ops in state.key_ops.items():
-            state.key_logs[cid] = fold_key_log(ops)
-        for fid, data in self._rows("SELECT fid, data FROM certificates"):
-            certificate = decode(data, Certificate, limit=MAX_CERTIFICATE)
-            state.certificates[FederationId(fid)] = certificate
-        for (data,) in self._rows("SELECT data FROM fork_proofs"):
-            proof = decode_fork_proof(data)
-            state.fork_proofs[proof.id] = proof
-            state.proof_of[header_of(proof.first.header).log] = proof
+    def _tail(self, number: int, last: StoredEntry) -> Tail | None:
+        """Return what proves the last entry of a run, where it has no signature of its own."""
+        if last.envelope.signature or last.tail is not None:
+            return last.tail
+        sql = "SELECT header, proof FROM entries WHERE log = ? AND seq > ? ORDER BY seq LIMIT ?"
+        headers = []
+        proof: Proof = b""
+        for header, data in self._connection.execute(sql, (number, last.header.seq, REACH)):
+            headers.append(header)
+            if data is not None:
+                proof = decode_proof(data)
+                break
+        return tail_of(headers, proof)
 
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql).fetchall()
+    def _entry(self, row: tuple[Any, ...]) -> StoredEntry:
+        arrival, id_, raw, data, payload, fault, void, absence, is_named = row
+        proof = b"" if data is None else decode_proof(data)
+        signature, tail = (b"", proof) if isinstance(proof, Tail) else (proof, None)
+        header = header_of(raw)
+        if is_named and self.erasures.is_erased(EntryId(id_), header):
+            absence = ERASED
+        elif absence == ERASED:
+            absence = WITHHELD  # the erase lost its effect after the payload was deleted
+        return StoredEntry(
+            arrival=arrival,
+            id=EntryId(id_),
+            log=header.log,
+            envelope=Envelope(raw, signature, payload or b""),
+            header=header,
+            fault=fault,
+            void=void,
+            tail=tail,
+            absence=absence,
+        )
 
     def _one(self, sql: str, key: tuple[object, ...]) -> StoredEntry | None:
         row = self._connection.execute(sql, key).fetchone()
-        return None if row is None else _entry(row)
+        return None if row is None else self._entry(row)
 
 
-def corrupt(detail: str) -> Refusal:
-    """Return the refusal of a store whose bytes are not what was written."""
-    return Refusal("store.corrupt", f"the file is damaged: {detail}")
-
-
-def _entry(row: tuple[Any, ...]) -> StoredEntry:
-    arrival, id_, header, signature, payload, kind, no_effect, proven_by_seq = row
-    return StoredEntry(
-        arrival=arrival,
-        id=EntryId(id_),
-        envelope=Envelope(header, signature or b"", payload or b""),
-        header=header_of(header),
-        kind=kind,
-        no_effect=no_effect,
-        proven_by_seq=proven_by_seq,
-    )
-
-
-def _held(row: tuple[Any, ...]) -> HeldLog:
-    number, fid, cid, wid, forked_at, id_, header = row
-    head = EMPTY
-    if header is not None:
-        if entry_id(header) != id_:
-            raise corrupt(f"expected the head of log {number} to hash to its id")
-        last = header_of(header)
-        head = Head(seq=last.seq, id=EntryId(id_), time_ms=last.time_ms)
-    return HeldLog(
-        fid=FederationId(fid),
-        cid=CoopId(cid),
-        wid=WriterId(wid),
-        number=number,
-        head=head,
-        forked_at=forked_at,
-    )
-
-
-def _provable(entries: Iterable[StoredEntry], last: int, max_bytes: int) -> list[StoredEntry]:
-    taken: list[StoredEntry] = []
-    provable = size = 0
-    for entry in entries:
-        size += entry.envelope.size
-        if provable and size > max_bytes:
-            break
-        taken.append(entry)
-        if entry.envelope.signature:
-            provable = len(taken)
-            if entry.header.seq >= last:
-                break
-    return taken[:provable] if provable else taken
+def _tail_before(dropped: StoredEntry, last: StoredEntry, tail: Tail | None) -> Tail | None:
+    """Return what proves the last entry of a run from which the one after it was dropped."""
+    if last.envelope.signature:
+        return None
+    return tail_of([dropped.envelope.header], dropped.envelope.signature if tail is None else tail)

@@ -1,18 +1,13 @@
-"""The tables, their migrations, and how a connection is opened.
-
-A log has a short number, because its 32-byte id in every row and index costs a third of the write.
-There is a place for an entry without a signature that a later one proves (`proven_by_seq`), though
-none is taken so far. An entry without a payload was withheld. Rows are never deleted, and
-`no_effect` is the only column that is ever updated besides a log's `forked_at`.
-"""
+"""How a store's file is opened, and brought to the newest schema (`migrations`)."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
+from sheaf_node.store.migrations import MIGRATIONS, SCHEMAS
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -26,32 +21,8 @@ Connect: TypeAlias = "Callable[..., sqlite3.Connection]"
 
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MiB of WAL between checkpoints: with random 32-byte keys twice as fast as the default."""
-_BUSY_MS: Final = 5_000
+BUSY_MS: Final = 5_000
 """A backup or an administrator's reader may hold the file for a moment; nobody else writes."""
-
-MIGRATIONS: Final = Migrations("sheaf.store")
-SCHEMAS: Final = ("0001_logs",)
-"""Every schema this version knows, oldest first; a store with another is left alone."""
-
-
-@MIGRATIONS(name=SCHEMAS[0])
-def _create(db: Database) -> None:
-    for statement in (
-        "CREATE TABLE store (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-        "CREATE TABLE key_ops (cid BLOB NOT NULL, seq INTEGER NOT NULL, data BLOB NOT NULL,"
-        " PRIMARY KEY (cid, seq)) WITHOUT ROWID",
-        "CREATE TABLE certificates (fid BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID",
-        "CREATE TABLE logs (number INTEGER PRIMARY KEY, fid BLOB NOT NULL, cid BLOB NOT NULL,"
-        " wid BLOB NOT NULL, forked_at INTEGER, UNIQUE (fid, cid, wid))",
-        "CREATE TABLE fork_proofs (log INTEGER PRIMARY KEY REFERENCES logs (number),"
-        " data BLOB NOT NULL)",
-        "CREATE TABLE entries (arrival INTEGER PRIMARY KEY AUTOINCREMENT,"
-        " log INTEGER NOT NULL REFERENCES logs (number), seq INTEGER NOT NULL,"
-        " id BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, header BLOB NOT NULL, signature BLOB,"
-        " payload BLOB, no_effect TEXT, proven_by_seq INTEGER, UNIQUE (log, seq),"
-        " CHECK (signature IS NOT NULL OR proven_by_seq IS NOT NULL))",
-    ):
-        db.execute(statement)
 
 
 def open_database(path: Path, connect: Connect, random: Randomness) -> sqlite3.Connection:
@@ -74,18 +45,21 @@ def open_database(path: Path, connect: Connect, random: Randomness) -> sqlite3.C
 def open_reader(path: Path, connect: Connect) -> sqlite3.Connection:
     """Return a connection that sees what was committed and cannot write."""
     connection = connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return connection
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
     # FULL: the log may not go back by a single entry, or its owner would sign a number twice.
     for pragma in (
-        f"busy_timeout = {_BUSY_MS}",
+        f"busy_timeout = {BUSY_MS}",
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
         f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+        # What is deleted is overwritten; a WAL that a crash left may hold it still.
+        "secure_delete = ON",
+        "wal_checkpoint(TRUNCATE)",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

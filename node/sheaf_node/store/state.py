@@ -10,46 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sheaf_node.store.model import CLOSED, FORKED, HeldLog, NewEntry, StoredEntry
+from sheaf_node.store.effects import Effects
+from sheaf_node.store.histories import Histories, KeyLogs
+from sheaf_node.store.line import Line, line_of
+from sheaf_node.store.model import ERASED, HeldLog, StoredEntry, Usage
+from sheaf_protocol.charter import read_charter
 from sheaf_protocol.codec import decode
 from sheaf_protocol.envelope import Header
 from sheaf_protocol.errors import LocalProtocolError
-from sheaf_protocol.identity import append_op, fold_key_log
 from sheaf_protocol.limits import MAX_HEADER
-from sheaf_protocol.log import Head, Place, place
+from sheaf_protocol.log import EMPTY, Head
 
 if TYPE_CHECKING:
-    from sheaf_node.store.model import Change
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sheaf_node.store.model import Change, NewEntry
     from sheaf_protocol.charter import Certificate
-    from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId
-    from sheaf_protocol.identity import Cut, KeyLog, KeyOp, Writer
-    from sheaf_protocol.log import ForkProof
-
-
-@dataclass(kw_only=True, slots=True)
-class Effects:
-    """What one change does: the values it sets, and the places from which entries lose effect."""
-
-    entries: list[StoredEntry] = field(default_factory=list)
-    heads: dict[LogId, Head] = field(default_factory=dict)
-    """Heads that move on, while the change is being planned."""
-    logs: dict[LogId, HeldLog] = field(default_factory=dict)
-    """Logs that are new, moved on or were found forked, as they are afterwards."""
-    log_rows: list[HeldLog] = field(default_factory=list)
-    """Those of them whose row changes: new ones and forked ones. Heads are not stored apart."""
-    key_logs: dict[CoopId, KeyLog] = field(default_factory=dict)
-    key_ops: list[tuple[CoopId, int, KeyOp]] = field(default_factory=list)
-    certificates: list[Certificate] = field(default_factory=list)
-    fork_proofs: dict[LogId, ForkProof] = field(default_factory=dict)
-    closed_at: list[tuple[LogId, Cut]] = field(default_factory=list)
-    forked_from: list[tuple[LogId, int]] = field(default_factory=list)
-    voids: int = 0
-    """Marks above that reach entries stored before."""
-
-    @property
-    def has_control(self) -> bool:
-        """Whether key logs, certificates or fork proofs change."""
-        return bool(self.key_ops or self.certificates or self.fork_proofs)
+    from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId, WriterId
+    from sheaf_protocol.fork import ForkProof
+    from sheaf_protocol.identity import KeyHistory, KeyLog, KeyOp
+    from sheaf_protocol.link import Cursor
 
 
 @dataclass(kw_only=True, slots=True)
@@ -59,11 +39,27 @@ class State:
     arrival: int = 0
     voids: int = 0
     logs: dict[LogId, HeldLog] = field(default_factory=dict)
-    key_logs: dict[CoopId, KeyLog] = field(default_factory=dict)
-    key_ops: dict[CoopId, list[KeyOp]] = field(default_factory=dict)
+    key_histories: Histories = field(default_factory=Histories)
     certificates: dict[FederationId, Certificate] = field(default_factory=dict)
     fork_proofs: dict[Digest, ForkProof] = field(default_factory=dict)
     proof_of: dict[LogId, ForkProof] = field(default_factory=dict)
+    cursors: dict[tuple[WriterId, FederationId], Cursor] = field(default_factory=dict)
+    usage: dict[tuple[FederationId, CoopId], Usage] = field(default_factory=dict)
+    """What each co-op's entries take up in each federation."""
+    anchors: dict[CoopId, frozenset[Digest]] = field(default_factory=dict)
+    """The heads of key logs that certificates name: what no other branch undoes."""
+
+    @property
+    def key_logs(self) -> Mapping[CoopId, KeyLog]:
+        """Of each key history the state in force."""
+        return KeyLogs(self.key_histories)
+
+    def add_certificate(self, certificate: Certificate) -> None:
+        """Take up a certificate, and what it anchors."""
+        self.certificates[certificate.fid] = certificate
+        for member in read_charter(certificate).members:
+            known = self.anchors.get(member.cid, frozenset())
+            self.anchors[member.cid] = known | {member.key_head}
 
     def plan(self, change: Change) -> Effects:
         """Return the effects of a change on this state, which stays as it is.
@@ -71,21 +67,19 @@ class State:
         Raises LocalProtocolError `store.conflict` where the change does not follow this state; it
         then has no effect at all.
         """
-        effects = Effects()
-        for cid, op in change.key_ops:
-            self._plan_key_op(effects, cid, op)
-        for new in change.entries:
-            self._plan_entry(effects, new)
+        effects = Effects(cursors=dict(change.cursors))
+        for cid, history in change.key_histories.items():
+            self._plan_history(effects, cid, history)
         for certificate in change.certificates:
             held = {*self.certificates, *(planned.fid for planned in effects.certificates)}
             if certificate.fid in held:
                 raise _conflict("a certificate not held yet")
             effects.certificates.append(certificate)
-        for log, head in effects.heads.items():
-            effects.logs[log] = replace(effects.logs[log], head=head)
         for proof in change.fork_proofs:
             self._plan_fork_proof(effects, proof)
-        effects.entries = [self._judged(effects, entry) for entry in effects.entries]
+        for log, entries in _by_log(change.entries):
+            self._plan_entries(effects, log, entries)
+        self._plan_payloads(effects, change)
         effects.log_rows = [
             held
             for log, held in effects.logs.items()
@@ -98,85 +92,148 @@ class State:
         self.arrival += len(effects.entries)
         self.voids += effects.voids
         self.logs.update(effects.logs)
-        self.key_logs.update(effects.key_logs)
-        for cid, _, op in effects.key_ops:
-            self.key_ops.setdefault(cid, []).append(op)
+        self.cursors.update(effects.cursors)
+        self._absorb_sizes(effects)
+        for cid, history in effects.key_histories.items():
+            self.key_histories[cid] = history
         for certificate in effects.certificates:
-            self.certificates[certificate.fid] = certificate
-        for log_id, proof in effects.fork_proofs.items():
-            self._absorb_fork_proof(log_id, proof)
+            self.add_certificate(certificate)
+        for log, proof in effects.fork_proofs.items():
+            replaced = self.proof_of.get(log)
+            if replaced is not None:
+                del self.fork_proofs[replaced.id]
+            self.proof_of[log] = self.fork_proofs[proof.id] = proof
+
+    def add_log(self, log: LogId, held: HeldLog) -> None:
+        """Add a log as it was found on disk."""
+        self.logs[log] = held
+        self._use(held.fid, held.cid, held.head.seq, held.size)
 
     def copy(self) -> State:
         """Return a state that moves on by itself."""
         return replace(
             self,
             logs=dict(self.logs),
-            key_logs=dict(self.key_logs),
-            key_ops={cid: list(ops) for cid, ops in self.key_ops.items()},
+            key_histories=self.key_histories.copy(),
+            anchors=dict(self.anchors),
             certificates=dict(self.certificates),
             fork_proofs=dict(self.fork_proofs),
             proof_of=dict(self.proof_of),
+            cursors=dict(self.cursors),
+            usage=dict(self.usage),
         )
 
-    def _absorb_fork_proof(self, log: LogId, proof: ForkProof) -> None:
-        replaced = self.proof_of.get(log)
-        if replaced is not None:
-            del self.fork_proofs[replaced.id]
-        self.proof_of[log] = self.fork_proofs[proof.id] = proof
+    def _plan_entries(self, effects: Effects, log: LogId, entries: Sequence[NewEntry]) -> None:
+        """Plan entries of one log. Its line does not move meanwhile, so it is looked up once."""
+        held = self._held(effects, log, entries[0].header)
+        line = self._line(effects, held)
+        seq, last, time_ms = held.head.seq, held.head.id, held.head.time_ms
+        size = effects.sizes.get(log, 0)
+        for new in entries:
+            header = new.header
+            if header.seq != seq + 1 or header.prev != last or header.time_ms < time_ms:
+                raise _conflict(f"entry {seq + 1} on our head, got {header.seq}")
+            seq, last, time_ms = header.seq, new.id, header.time_ms
+            stored = StoredEntry(
+                arrival=self.arrival + len(effects.entries) + 1,
+                id=last,
+                log=log,
+                envelope=new.envelope,
+                header=header,
+                fault=new.fault,
+                void=line.void_of(seq, last, time_ms),
+                tail=new.tail,
+                absence=new.absence,
+            )
+            effects.entries.append(stored)
+            size += new.envelope.size
+            if new.mark is not None:
+                effects.marks.append((stored, new.mark))
+        if not stored.envelope.signature and stored.tail is None:
+            raise _conflict("a signature or a tail at the last entry of a log")
+        head = Head(seq=seq, id=last, time_ms=time_ms)
+        effects.logs[log] = replace(held, head=head, arrival=stored.arrival)
+        effects.sizes[log] = size
 
-    def _plan_entry(self, effects: Effects, new: NewEntry) -> None:
-        log = new.header.log
-        head = effects.heads.get(log)
-        if head is None:
-            effects.logs[log] = self._held(effects, log, new.header)
-            head = effects.logs[log].head
-        if place(head, new.header) is not Place.NEXT:
-            raise _conflict(f"entry {head.seq + 1} on our head, got {new.header.seq}")
-        if not new.envelope.signature and new.proven_by_seq is None:
-            raise _conflict("an entry with a signature, or with a later one that proves it")
-        effects.heads[log] = Head(seq=new.header.seq, id=new.id, time_ms=new.header.time_ms)
-        stored = StoredEntry(
-            arrival=self.arrival + len(effects.entries) + 1,
-            id=new.id,
-            envelope=new.envelope,
-            header=new.header,
-            kind=new.kind,
-            no_effect=new.no_effect,
-            proven_by_seq=new.proven_by_seq,
-        )
-        effects.entries.append(stored)
+    def _plan_payloads(self, effects: Effects, change: Change) -> None:
+        """Plan what comes or goes of entries stored before."""
+        for new in change.payloads:
+            effects.payloads.append(new)
+            effects.voids += new.was_passed_over
+            _resize(effects, new.entry.log, len(new.payload))
+            if new.mark is not None:
+                effects.marks.append((new.entry, new.mark))
+        for absent in change.absences:
+            effects.absences.append(absent)
+            size = len(absent.entry.envelope.payload)
+            _resize(effects, absent.entry.log, -size)
+            # Services let go of it too. What expired is no secret, and goes by at their next start.
+            effects.voids += size > 0 and absent.absence == ERASED
+        for log in change.forgotten:
+            held = self.logs[log]
+            effects.forgotten.append(held)
+            effects.logs[log] = replace(held, head=EMPTY, arrival=0, size=0)
+            effects.sizes[log] = -held.size
+        effects.newest = self.arrival + len(effects.entries)
+        effects.voids += len(effects.forgotten)
 
-    def _plan_key_op(self, effects: Effects, cid: CoopId, op: KeyOp) -> None:
-        before = effects.key_logs.get(cid) or self.key_logs.get(cid)
-        after = fold_key_log([op]) if before is None else append_op(before, op)
-        if after.cid != cid:
-            raise _conflict("an operation of the key log named")
-        effects.key_logs[cid] = after
-        effects.key_ops.append((cid, after.size - 1, op))
-        for wid, writer in after.writers.items():
-            known = None if before is None else before.writers.get(wid)
-            if known is not None and not known.is_closed:
-                self._plan_cuts(effects, cid, writer)
+    def _absorb_sizes(self, effects: Effects) -> None:
+        for held in effects.forgotten:
+            self._use(held.fid, held.cid, -held.head.seq, 0)
+        for entry in effects.entries:
+            self._use(entry.header.fid, entry.header.cid, 1, 0)
+        for log, size in effects.sizes.items():
+            held = self.logs[log]
+            self._use(held.fid, held.cid, 0, size)
+            if held.head.seq:
+                self.logs[log] = replace(held, size=held.size + size)
 
-    def _plan_cuts(self, effects: Effects, cid: CoopId, writer: Writer) -> None:
-        """Plan the cuts of a writer that was open before, each log at the number of its own."""
-        for log, held in self.logs.items():
-            cut = writer.cut_in(held.fid)
-            if cut is not None and (held.cid, held.wid) == (cid, writer.wid):
-                effects.closed_at.append((log, cut))
-                effects.voids += cut.is_void(held.head.seq, held.head.id)
+    def _use(self, fid: FederationId, cid: CoopId, entries: int, size: int) -> None:
+        before = self.usage.get((fid, cid), Usage())
+        self.usage[fid, cid] = Usage(before.entries + entries, before.bytes + size)
+
+    def _plan_history(self, effects: Effects, cid: CoopId, history: KeyHistory) -> None:
+        if history.state.cid != cid:
+            raise _conflict("a history of the co-op named")
+        known = self.key_histories.get(cid)
+        effects.key_histories[cid] = history
+        for branch, ops, held in (
+            (0, history.path, () if known is None else known.path),
+            (1, history.rival, () if known is None else known.rival),
+        ):
+            same = _shared(held, ops)
+            if same < max(len(ops), len(held)):
+                effects.key_rows.append((cid, branch, same, ops[same:]))
+        for log, held_log in self.logs.items():
+            if held_log.cid == cid:
+                before = line_of(held_log, self.key_logs.get(cid))
+                self._plan_line(effects, log, held_log, before)
 
     def _plan_fork_proof(self, effects: Effects, proof: ForkProof) -> None:
         header = header_of(proof.first.header)
-        held = self._held(effects, header.log, header)
-        if not is_lower(
-            proof, effects.fork_proofs.get(header.log) or self.proof_of.get(header.log)
-        ):
+        log = header.log
+        held = self._held(effects, log, header)
+        if not is_lower(proof, effects.fork_proofs.get(log) or self.proof_of.get(log)):
             raise _conflict(f"a proof lower than place {held.forked_at}, got {header.seq}")
-        effects.logs[header.log] = replace(held, forked_at=header.seq)
-        effects.fork_proofs[header.log] = proof
-        effects.forked_from.append((header.log, header.seq))
-        effects.voids += held.head.seq >= header.seq
+        before = self._line(effects, held)
+        effects.logs[log] = held = replace(held, forked_at=header.seq)
+        effects.fork_proofs[log] = proof
+        self._plan_line(effects, log, held, before)
+
+    def _plan_line(self, effects: Effects, log: LogId, held: HeldLog, before: Line) -> None:
+        """Plan what a log's line does to the entries stored before. They are void from some place
+        on or not at all, so where the head counts before and after nothing changes.
+        """
+        after = self._line(effects, held)
+        if after == before or held.head.seq == 0:
+            return
+        effects.judged.append((log, after, after.moved_from(before)))
+        head = (held.head.seq, held.head.id, held.head.time_ms)
+        effects.voids += (before.void_of(*head) or after.void_of(*head)) is not None
+
+    def _line(self, effects: Effects, held: HeldLog) -> Line:
+        planned = effects.key_histories.get(held.cid)
+        return line_of(held, self.key_logs.get(held.cid) if planned is None else planned.state)
 
     def _held(self, effects: Effects, log: LogId, header: Header) -> HeldLog:
         held = effects.logs.get(log) or self.logs.get(log)
@@ -186,18 +243,15 @@ class State:
         number = len(self.logs) + added + 1
         return HeldLog(fid=header.fid, cid=header.cid, wid=header.wid, number=number)
 
-    def _judged(self, effects: Effects, entry: StoredEntry) -> StoredEntry:
-        """Return the entry without effect where a fork or a cut takes it (LOG-9, IDN-21)."""
-        header = entry.header
-        forked_at = effects.logs[header.log].forked_at
-        if forked_at is not None and header.seq >= forked_at:
-            return replace(entry, no_effect=FORKED)
-        keys = effects.key_logs.get(header.cid) or self.key_logs.get(header.cid)
-        writer = keys.writers.get(header.wid) if keys is not None else None
-        cut = None if writer is None else writer.cut_in(header.fid)
-        if cut is not None and cut.is_void(header.seq, entry.id):
-            return replace(entry, no_effect=CLOSED)
-        return entry
+
+def anchors_of(certificates: Iterable[Certificate], cid: CoopId) -> frozenset[Digest]:
+    """Return the heads of a co-op's key log that certificates name: what no other branch undoes."""
+    return frozenset(
+        member.key_head
+        for certificate in certificates
+        for member in read_charter(certificate).members
+        if member.cid == cid
+    )
 
 
 def is_lower(proof: ForkProof, held: ForkProof | None) -> bool:
@@ -218,6 +272,28 @@ def header_of(data: bytes) -> Header:
 
 def _rank(proof: ForkProof) -> tuple[int, bytes]:
     return (header_of(proof.first.header).seq, proof.id)
+
+
+def _by_log(entries: Sequence[NewEntry]) -> Iterator[tuple[LogId, Sequence[NewEntry]]]:
+    """Yield the entries in their order, those of one log that follow each other together."""
+    first = 0
+    for at, entry in enumerate(entries):
+        if entry.log != entries[first].log:
+            yield entries[first].log, entries[first:at]
+            first = at
+    if entries:
+        yield entries[first].log, entries[first:]
+
+
+def _shared(held: Sequence[KeyOp], ops: Sequence[KeyOp]) -> int:
+    """Return how many operations two paths begin with together."""
+    pairs = enumerate(zip(held, ops, strict=False))
+    shorter = min(len(held), len(ops))
+    return next((at for at, (one, other) in pairs if one.body != other.body), shorter)
+
+
+def _resize(effects: Effects, log: LogId, by: int) -> None:
+    effects.sizes[log] = effects.sizes.get(log, 0) + by
 
 
 def _conflict(expected: str) -> LocalProtocolError:

@@ -16,40 +16,35 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from sheaf_node.store.audit import verify_own_logs
 from sheaf_node.store.folder import FolderLock, make_file
 from sheaf_node.store.frontier import frontier_of
+from sheaf_node.store.loading import load_state
+from sheaf_node.store.model import ProvenRun
+from sheaf_node.store.planned import Planned
 from sheaf_node.store.reader import Reader
+from sheaf_node.store.recent import Recent
 from sheaf_node.store.schema import Connect, open_database, open_reader
 from sheaf_node.store.writer import Job, Writer
 from sheaf_protocol.errors import Refusal
+from sheaf_protocol.limits import MAX_BATCH_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from sheaf_node.clock import Randomness
-    from sheaf_node.store.model import Change, HeldLog, StoredEntry
-    from sheaf_node.store.state import Effects, State
+    from sheaf_node.store.effects import Effects
+    from sheaf_node.store.model import Change, HeldLog, StoredEntry, Usage
+    from sheaf_node.store.state import State
     from sheaf_protocol.charter import Certificate
     from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId, WriterId
+    from sheaf_protocol.fork import ForkProof
     from sheaf_protocol.frontier import LogState
-    from sheaf_protocol.identity import KeyLog, KeyOp
-    from sheaf_protocol.log import ForkProof
+    from sheaf_protocol.identity import KeyHistory, KeyLog, KeyOp
+    from sheaf_protocol.link import Cursor
 
 T = TypeVar("T")
 
 QUEUED: Final = 64
 """Changes waiting for the disk, where the caller sets no other limit. Full batches: 16 MiB."""
-
-
-class Planned:
-    """What a decision may look at: everything decided so far, durable or on its way."""
-
-    def __init__(self, store: Store, state: State) -> None:
-        self._store = store
-        self.state = state
-
-    def entry_at(self, log: LogId, seq: int) -> StoredEntry | None:
-        """Return the entry at a place of a log, or None."""
-        return self._store.planned_entry(log, seq)
 
 
 class Store:
@@ -75,11 +70,15 @@ class Store:
         self._on_failure = on_failure
         self._durable, self._planned_state = state, state.copy()
         self._in_flight: dict[tuple[LogId, int], StoredEntry] = {}
+        self._recent = Recent()
         self._room = asyncio.Semaphore(queued)
         self._refusal: Refusal | None = None
         self._is_closed = False
         self._planned = Planned(self, self._planned_state)
         self.store_id = reader.store_id()
+        self.erasures = reader.erasures
+        self.retired: frozenset[LogId] = frozenset()
+        """Logs that are neither told of nor asked for nor served; see `retire`."""
         self._writer = Writer(connection, self._finished)
 
     @classmethod
@@ -105,9 +104,10 @@ class Store:
             undo.callback(lock.release)
             connection = open_database(path, connect, random)
             undo.callback(connection.close)
-            reader = Reader(open_reader(path, connect))
-            undo.callback(reader.close)
-            state = reader.state()
+            reading = open_reader(path, connect)
+            undo.callback(reading.close)
+            reader = Reader(reading)
+            state = load_state(reading)
             if own is not None:
                 verify_own_logs(reader, state, own)
             undo.pop_all()
@@ -127,9 +127,10 @@ class Store:
 
     @property
     def voids(self) -> int:
-        """How often since opening entries stored before lost their effect, by a fork or a cut.
+        """How often since opening entries stored before lost their effect or got it back.
 
-        Whoever folds entries begins again when it has changed.
+        A fork or a cut takes it; a key log whose other branch wins may do either. Whoever folds
+        entries begins again when it has changed.
         """
         return self._durable.voids
 
@@ -140,8 +141,13 @@ class Store:
 
     @property
     def key_logs(self) -> Mapping[CoopId, KeyLog]:
-        """The key logs held, folded."""
+        """The key logs held, folded to the state in force."""
         return self._durable.key_logs
+
+    @property
+    def key_histories(self) -> Mapping[CoopId, KeyHistory]:
+        """Of each key log the path in force, and beside it the rival where it is frozen."""
+        return self._durable.key_histories
 
     @property
     def certificates(self) -> Mapping[FederationId, Certificate]:
@@ -154,8 +160,9 @@ class Store:
         return self._durable.fork_proofs
 
     def key_ops(self, cid: CoopId, first: int = 0) -> Sequence[KeyOp]:
-        """Return the operations of a key log from number `first` on."""
-        return self._durable.key_ops.get(cid, [])[first:]
+        """Return the operations of a key log's path from number `first` on."""
+        history = self._durable.key_histories.get(cid)
+        return () if history is None else history.path[first:]
 
     def entry(self, id_: EntryId) -> StoredEntry | None:
         """Return the entry with this id, or None."""
@@ -165,23 +172,72 @@ class Store:
     def entries_after(self, arrival: int, limit: int = 512) -> list[StoredEntry]:
         """Return the next entries in the order in which this store took them."""
         self._require_usable()
-        return self._reader.entries_after(arrival, limit)
+        recent = self._recent.after(arrival, limit)
+        return self._reader.entries_after(arrival, limit) if recent is None else list(recent)
 
-    def log_entries(self, log: LogId, first: int, last: int, max_bytes: int) -> list[StoredEntry]:
-        """Return entries of a log from `first`, ending where a receiver can prove them all.
+    def log_entries(
+        self, log: LogId, first: int, last: int, max_bytes: int, most: int = MAX_BATCH_ENTRIES
+    ) -> ProvenRun:
+        """Return entries `first` to `last` of a log, or as many of them as fit, with their proof.
 
         See `Reader.log_entries`. Empty where nothing from `first` on is held.
         """
         self._require_usable()
         held = self._durable.logs.get(log)
-        if held is None or first > held.head.seq:
-            return []
-        return self._reader.log_entries(held.number, first, last, max_bytes)
+        if held is None or first > held.head.seq or log in self.retired:
+            return ProvenRun()
+        return self._reader.log_entries(held.number, first, last, max_bytes=max_bytes, most=most)
+
+    def is_contested(self, entry: StoredEntry) -> bool:
+        """Return whether an entry is void and yet one of another co-op that counts names it.
+
+        The other relied on it, so what its author owes by it is not gone.
+        """
+        self._require_usable()
+        is_void = entry.void is not None and entry.fault is None
+        return is_void and self._reader.is_contested(entry.id, entry.header.cid)
 
     def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
         """Return how far each log of a federation is held, as replicas compare it."""
         self._require_usable()
-        return frontier_of(self._durable, fid, self._reader.entry_at)
+        shown = frontier_of(self._durable, fid, self._reader.entry_at)
+        return {log: state for log, state in shown.items() if log not in self.retired}
+
+    def retire(self, logs: frozenset[LogId]) -> bool:
+        """Leave these logs out from now on, and no others; return whether that changes anything."""
+        before, self.retired = self.retired, logs
+        return logs != before
+
+    @property
+    def usage(self) -> Mapping[tuple[FederationId, CoopId], Usage]:
+        """What each co-op's entries of a federation take up."""
+        return self._durable.usage
+
+    def log_after(self, log: LogId, seq: int, limit: int = 512) -> list[StoredEntry]:
+        """Return the entries of a log from a number on, as services see them."""
+        self._require_usable()
+        held = self._durable.logs.get(log)
+        return [] if held is None else self._reader.log_after(held.number, seq, limit)
+
+    def ids_like(self, start: bytes) -> list[EntryId]:
+        """Return two entries at most whose ids begin so."""
+        self._require_usable()
+        rest = 32 - len(start)
+        return self._reader.ids_like(start + bytes(rest), start + b"\xff" * rest)
+
+    @property
+    def absences(self) -> Reader:
+        """Queries about payloads that are not here, or are to go."""
+        self._require_usable()
+        return self._reader
+
+    def changed_after(self, arrival: int) -> set[LogId]:
+        """Return the logs that took in entries after an arrival number."""
+        return {log for log, held in self._durable.logs.items() if held.arrival > arrival}
+
+    def cursor(self, peer: WriterId, fid: FederationId) -> Cursor | None:
+        """Return when a peer last held what we hold of a federation, or None."""
+        return self._durable.cursors.get((peer, fid))
 
     async def commit(self, change: Change) -> list[StoredEntry]:
         """Store a change and return its entries once they are durable.
@@ -225,6 +281,14 @@ class Store:
             return entry
         return self._reader.entry_at(held.number, seq)
 
+    def planned_id(self, log: LogId, seq: int) -> EntryId | None:
+        """Return the id of the entry at a place of a log, durable or on its way to the disk."""
+        entry = self._in_flight.get((log, seq))
+        held = self._durable.logs.get(log)
+        if entry is not None:
+            return entry.id
+        return None if held is None else self._reader.id_at(held.number, seq)
+
     async def close(self) -> None:
         """Commit what is queued, then let go of the files."""
         if self._is_closed:
@@ -243,11 +307,12 @@ class Store:
     ) -> None:
         self._planned_state.absorb(effects)
         for entry in effects.entries:
-            self._in_flight[entry.header.log, entry.header.seq] = entry
+            self._in_flight[entry.log, entry.header.seq] = entry
+        self._planned.filling.update(new.entry.arrival for new in effects.payloads)
         self._writer.put(Job(effects, self._numbers(effects), done, then))
 
     def _numbers(self, effects: Effects) -> dict[LogId, int]:
-        named = (*effects.logs, *(log for log, _ in effects.closed_at))
+        named = (*effects.logs, *effects.sizes, *(log for log, *_ in effects.judged))
         return {log: self._planned_state.logs[log].number for log in named}
 
     def _finished(self, group: Sequence[Job], error: Exception | None) -> None:
@@ -261,8 +326,14 @@ class Store:
             return
         for job in group:
             self._durable.absorb(job.effects)
+            self._recent.add(job.effects, self._planned_state.arrival)
+            for marked, _ in job.effects.marks:
+                self.erasures.note(marked.header.fid, marked.header.cid)
+            if job.effects.marks or job.effects.has_control or job.effects.has_payloads:
+                self.erasures.look_again()
             for entry in job.effects.entries:
-                del self._in_flight[entry.header.log, entry.header.seq]
+                del self._in_flight[entry.log, entry.header.seq]
+            self._planned.filling.difference_update(p.entry.arrival for p in job.effects.payloads)
             self._room.release()
             if job.then is not None:
                 job.then(job.effects)

@@ -11,36 +11,53 @@ import queue
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sheaf_node.store.schema import BUSY_MS
 from sheaf_protocol.codec import encode
+from sheaf_protocol.proof import encode_proof
 
 if TYPE_CHECKING:
     import asyncio
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    from sheaf_node.store.effects import Effects
     from sheaf_node.store.model import StoredEntry
-    from sheaf_node.store.state import Effects
     from sheaf_protocol.digest import LogId
 
+_Rows: TypeAlias = "dict[str, list[tuple[Any, ...]]]"
 _GROUP_ENTRIES: Final = 4_096
 """Entries of one transaction, unless a single change has more: larger ones gain nothing more."""
 
 _SQL: Final = {
     "logs": "INSERT INTO logs (number, fid, cid, wid, forked_at) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (number) DO UPDATE SET forked_at = excluded.forked_at",
-    "entries": "INSERT INTO entries (arrival, log, seq, id, kind, header, signature, payload,"
-    " no_effect, proven_by_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "key_ops": "INSERT INTO key_ops (cid, seq, data) VALUES (?, ?, ?)",
+    "entries": "INSERT INTO entries (arrival, log, seq, id, kind, header, proof, payload,"
+    " time_ms, fault, void, absence, expires_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "refs": "INSERT INTO refs (target, arrival) VALUES (?, ?)",
+    "marks": "INSERT OR IGNORE INTO marks VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "payloads": "UPDATE entries SET payload = ?, fault = ?, absence = NULL WHERE arrival = ?",
+    "absences": "UPDATE entries SET payload = NULL, absence = ? WHERE arrival = ?",
+    # What a retired log erased stays erased; what had no effect there is gone with it.
+    "no_marks": "DELETE FROM marks WHERE id IN (SELECT id FROM entries WHERE log = ?"
+    " AND void NOT NULL)",
+    "no_refs": "DELETE FROM refs WHERE arrival IN (SELECT arrival FROM entries WHERE log = ?)",
+    "no_entries": "DELETE FROM entries WHERE log = ?",
+    "newest": "INSERT OR REPLACE INTO store (key, value) VALUES ('arrival', ?)",
+    "sizes": "UPDATE logs SET bytes = bytes + ? WHERE number = ?",
+    "no_key_ops": "DELETE FROM key_ops WHERE cid = ? AND branch = ? AND seq >= ?",
+    "key_ops": "INSERT INTO key_ops (cid, branch, seq, data) VALUES (?, ?, ?, ?)",
     "certificates": "INSERT INTO certificates (fid, data) VALUES (?, ?)",
     "fork_proofs": "INSERT OR REPLACE INTO fork_proofs (log, data) VALUES (?, ?)",
-    # A fork outweighs a cut, whichever came first, so that replicas agree on the reason.
-    "closed": "UPDATE entries SET no_effect = 'key.closed'"
-    " WHERE log = ? AND (seq > ? OR (seq = ? AND id <> ?)) AND no_effect IS NOT 'log.forked'",
-    "forked": "UPDATE entries SET no_effect = 'log.forked' WHERE log = ? AND seq >= ?",
+    "cursors": "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)",
+    # As `Line.void_of` has it. What is NULL compares to nothing, so no case of it applies.
+    "judged": "UPDATE entries SET void = CASE WHEN seq >= ?1 THEN 'log.forked'"
+    " WHEN seq > ?2 OR (seq = ?2 AND id <> ?3) THEN 'key.closed'"
+    " WHEN time_ms > ?4 THEN 'key.expired' END WHERE log = ?5 AND seq >= ?6",
 }
-"""In the order in which a group runs them."""
+"""In the order in which they are run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,7 @@ class Writer:
     ) -> None:
         self._connection = connection
         self._finished = finished
+        self._is_purge_due = False
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="sheaf-store", daemon=True)
         self._thread.start()
@@ -120,48 +138,97 @@ class Writer:
         return group, True
 
     def _commit(self, group: Sequence[Job]) -> None:
-        rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _SQL}
-        for job in group:
-            for table, row in _rows(job):
-                rows[table].append(row)
-        if not any(rows.values()):
+        if all(job.effects.is_empty for job in group):
             return
         self._connection.execute("BEGIN IMMEDIATE")
+        rows: _Rows = {table: [] for table in _SQL}
+        for job in group:
+            _add_rows(rows, job)
+            if job.effects.has_control or job.effects.has_payloads:
+                # It changes rows of the jobs before it, and those after it have heard of it.
+                self._write(rows)
+        self._write(rows)
+        self._connection.execute("COMMIT")
+        self._is_purge_due |= any(job.effects.is_purging for job in group)
+        if self._is_purge_due:
+            self._is_purge_due = not purge(self._connection)
+
+    def _write(self, rows: _Rows) -> None:
         for table, sql in _SQL.items():
             if rows[table]:
                 self._connection.executemany(sql, rows[table])
-        self._connection.execute("COMMIT")
+                rows[table].clear()
 
 
-def _rows(job: Job) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def purge(connection: sqlite3.Connection) -> bool:
+    """Empty the WAL, which holds deleted payloads as they were; return whether that was possible.
+
+    A backup or an administrator's reader holds it up. It is not waited for, since nobody could
+    write meanwhile; the next commit tries again.
+    """
+    connection.execute("PRAGMA busy_timeout = 0")
+    (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not is_busy
+
+
+def _add_rows(rows: _Rows, job: Job) -> None:
     effects, numbers = job.effects, job.numbers
     for held in effects.log_rows:
-        yield "logs", (held.number, held.fid, held.cid, held.wid, held.forked_at)
+        rows["logs"].append((held.number, held.fid, held.cid, held.wid, held.forked_at))
     for entry in effects.entries:
-        yield "entries", _entry_row(entry, numbers[entry.header.log])
-    for cid, seq, op in effects.key_ops:
-        yield "key_ops", (cid, seq, encode(op))
+        rows["entries"].append(_entry_row(entry, numbers[entry.log]))
+        if entry.header.refs:
+            rows["refs"] += ((target, entry.arrival) for target in set(entry.header.refs))
+    _add_payload_rows(rows, job)
+    for cid, branch, first, ops in effects.key_rows:
+        rows["no_key_ops"].append((cid, branch, first))
+        rows["key_ops"] += ((cid, branch, seq, encode(op)) for seq, op in enumerate(ops, first))
     for certificate in effects.certificates:
-        yield "certificates", (certificate.fid, encode(certificate))
+        rows["certificates"].append((certificate.fid, encode(certificate)))
     for log, proof in effects.fork_proofs.items():
-        yield "fork_proofs", (numbers[log], encode(proof))
-    for log, cut in effects.closed_at:
-        yield "closed", (numbers[log], cut.seq, cut.seq, cut.head)
-    for log, seq in effects.forked_from:
-        yield "forked", (numbers[log], seq)
+        rows["fork_proofs"].append((numbers[log], encode(proof)))
+    for (wid, fid), cursor in effects.cursors.items():
+        rows["cursors"].append((wid, fid, cursor.store_id, cursor.theirs, cursor.ours))
+    for log, line, first in effects.judged:
+        cut = (None, None) if line.cut is None else (line.cut.seq, line.cut.head)
+        rows["judged"].append((line.forked_at, *cut, line.expires_ms, numbers[log], first))
+
+
+def _add_payload_rows(rows: _Rows, job: Job) -> None:
+    effects = job.effects
+    for entry, mark in effects.marks:
+        header = entry.header
+        about = (entry.id, mark.target, header.fid, header.cid, mark.is_restore)
+        rows["marks"].append((*about, header.time_ms, mark.taken_ms))
+    for new in effects.payloads:
+        rows["payloads"].append((new.payload, new.fault, new.entry.arrival))
+    for each in effects.absences:
+        rows["absences"].append((each.absence, each.entry.arrival))
+    for held in effects.forgotten:
+        for table in ("no_marks", "no_refs", "no_entries"):
+            rows[table].append((held.number,))
+    if effects.forgotten:
+        rows["newest"].append((effects.newest,))
+    for log, size in effects.sizes.items():
+        rows["sizes"].append((size, job.numbers[log]))
 
 
 def _entry_row(entry: StoredEntry, number: int) -> tuple[Any, ...]:
-    envelope = entry.envelope
+    header, envelope = entry.header, entry.envelope
+    proof = envelope.signature or (None if entry.tail is None else encode_proof(entry.tail))
     return (
         entry.arrival,
         number,
-        entry.header.seq,
+        header.seq,
         entry.id,
-        entry.kind,
+        header.kind,
         envelope.header,
-        envelope.signature or None,
+        proof,
         envelope.payload or None,
-        entry.no_effect,
-        entry.proven_by_seq,
+        header.time_ms,
+        entry.fault,
+        entry.void,
+        entry.absence,
+        header.expires_ms or None,
     )

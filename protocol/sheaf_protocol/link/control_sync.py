@@ -6,6 +6,7 @@ sends what they return and stores what comes.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.link.messages import LIST, ControlHave, ControlWant, KeyLogItem, KeyLogWant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sized
+    from collections.abc import Iterator, Mapping, Sized
 
     from sheaf_protocol.digest import CoopId, Digest, FederationId
 
@@ -26,11 +27,28 @@ MAX_TOLD: Final = 3 * MAX_CONTROL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeldKeyLog:
+    """A co-op's key log in force, and every operation held of it."""
+
+    size: int
+    head: Digest
+    branches: tuple[tuple[Digest, ...], ...]
+    """The ids of the operations of its path, and of a rival path where the co-op is divided."""
+
+    def knows(self, item: KeyLogItem) -> bool:
+        """Return whether a peer that tells this holds nothing that we do not."""
+        if (item.size, item.head) == (self.size, self.head):
+            return True
+        return any(
+            0 < item.size <= len(ids) and ids[item.size - 1] == item.head for ids in self.branches
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ControlState:
     """The control items that a node holds, as far as one peer may know of them."""
 
-    key_logs: Mapping[CoopId, tuple[int, Digest]] = field(default_factory=dict)
-    """Size and head of each."""
+    key_logs: Mapping[CoopId, HeldKeyLog] = field(default_factory=dict)
     certificates: frozenset[FederationId] = frozenset()
     proofs: frozenset[Digest] = frozenset()
 
@@ -45,7 +63,7 @@ class ControlSync:
         self._key_logs: dict[CoopId, KeyLogItem] = {}
         self._certificates: set[FederationId] = set()
         self._proofs: set[Digest] = set()
-        self._asked: set[tuple[bytes, int]] = set()
+        self._asked: set[tuple[bytes, ...]] = set()
 
     def tell(self, ours: ControlState) -> list[ControlHave]:
         """Return the messages that tell the peer what we hold: none if it was told already."""
@@ -54,7 +72,7 @@ class ControlSync:
         self._told = ours
         # What a peer could not deliver may fit now: a charter, say, whose last key log has come.
         self._asked.clear()
-        logs = [KeyLogItem(c, size, head[:8]) for c, (size, head) in sorted(ours.key_logs.items())]
+        logs = [KeyLogItem(c, log.size, log.head) for c, log in sorted(ours.key_logs.items())]
         certificates, proofs = sorted(ours.certificates), sorted(ours.proofs)
         count = max(1, *(-(-len(one) // LIST) for one in (logs, certificates, proofs)))
         parts = [slice(i * LIST, (i + 1) * LIST) for i in range(count)]
@@ -87,22 +105,20 @@ class ControlSync:
         """Return what to ask for, or None: nothing is missing, or the last answer is due."""
         if self.is_asking or not self._is_told:
             return None
-        logs = [
-            KeyLogWant(item.cid, _size(ours, item.cid))
-            for item in self._key_logs.values()
-            if item.size > _size(ours, item.cid) and self._is_new(item.cid, item.size)
+        logs = list(itertools.islice(self._logs_to_ask(ours), LIST))
+        certificates = [
+            f for f in self._certificates - ours.certificates if (f,) not in self._asked
         ]
-        certificates = [f for f in self._certificates - ours.certificates if self._is_new(f, 0)]
-        proofs = [p for p in self._proofs - ours.proofs if self._is_new(p, 0)]
+        proofs = [p for p in self._proofs - ours.proofs if (p,) not in self._asked]
         want = ControlWant(
-            logs[: _room(ours.key_logs)],
+            [want for _, want in logs],
             certificates[: _room(ours.certificates)],
             proofs[: _room(ours.proofs)],
         )
         if not (want.key_logs or want.certificates or want.proofs):
             return None
-        self._asked.update((w.cid, self._key_logs[w.cid].size) for w in want.key_logs)
-        self._asked.update((name, 0) for name in (*want.certificates, *want.proofs))
+        self._asked.update(key for key, _ in logs)
+        self._asked.update((name,) for name in (*want.certificates, *want.proofs))
         self.is_asking = True
         return want
 
@@ -115,12 +131,32 @@ class ControlSync:
         """Whether the peer has told what it holds and owes no answer: data may follow."""
         return self._is_told and not self.is_asking
 
-    def _is_new(self, name: bytes, size: int) -> bool:
-        return (name, size) not in self._asked
+    def _logs_to_ask(self, ours: ControlState) -> Iterator[tuple[tuple[bytes, ...], KeyLogWant]]:
+        """Yield what to ask of key logs whose head is not known here, and how to remember it."""
+        room = _room(ours.key_logs)
+        for item in self._key_logs.values():
+            held = ours.key_logs.get(item.cid)
+            if held is None and room == 0:
+                continue
+            room -= held is None
+            for key, first in _ways(item, held):
+                if key not in self._asked:
+                    yield key, KeyLogWant(item.cid, first)
+                    break
 
 
-def _size(ours: ControlState, cid: CoopId) -> int:
-    return ours.key_logs.get(cid, (0, b""))[0]
+def _ways(item: KeyLogItem, held: HeldKeyLog | None) -> Iterator[tuple[tuple[bytes, ...], int]]:
+    """Yield how to ask for a key log, each way once for each head.
+
+    A longer one is asked for from where ours ends. Where that did not attach, the two divide below,
+    and only the whole tells which side is stronger; a shorter one that we do not know divides too.
+    """
+    if held is not None and held.knows(item):
+        return
+    head = (item.cid, item.size.to_bytes(8, "big"), item.head)
+    if held is not None and item.size > held.size:
+        yield head, held.size
+    yield (*head, b"whole"), 0
 
 
 def _room(held: Sized) -> int:

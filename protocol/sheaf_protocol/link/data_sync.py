@@ -13,14 +13,23 @@ The rules that keep a federation's traffic near one copy of each entry per node:
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.errors import RemoteProtocolError
-from sheaf_protocol.frontier import FrontierItem, LogState, Range, compare, items
+from sheaf_protocol.frontier import (
+    Frontier,
+    FrontierItem,
+    LogState,
+    Range,
+    agrees,
+    compare,
+    items,
+)
 from sheaf_protocol.link.messages import LIST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from sheaf_protocol.digest import Digest, LogId
 
@@ -81,8 +90,10 @@ class DataSync:
         self.their_root: Digest | None = None
         self._claims = claims
         self._theirs: dict[LogId, FrontierItem] = {}
+        self._open: dict[LogId, None] = {}
         self._heard_ms: dict[LogId, int] = {}
         self._told: dict[LogId, int] = {}
+        self._news_root: Digest | None = None
         self._told_root: Digest | None = None
         self._next: dict[LogId, int] = {}
         self._last: dict[LogId, int] = {}
@@ -93,12 +104,16 @@ class DataSync:
         self._widths: dict[LogId, int] = {}
         self._is_patient = False
 
-    def hear_root(self, theirs: Digest, own_root: Digest, ours: Mapping[LogId, LogState]) -> bool:
+    def hear_root(self, theirs: Digest, ours: Frontier) -> bool:
         """Take the peer's root; return whether it is ours, and so the peer holds what we hold."""
         self.their_root = theirs
-        if theirs != own_root:
+        if theirs != ours.root:
             return False
-        self._theirs = {item.log: item for item in items(ours)}
+        self._theirs = dict(ours.items)
+        self._open.clear()
+        # A peer may tell of as many logs of nobody again: what is kept of them goes, too.
+        self._heard_ms.clear()
+        self._vain = {log: last for log, last in self._vain.items() if log in self._theirs}
         return True
 
     def hear(self, told: Iterable[FrontierItem], now_ms: int) -> None:
@@ -110,7 +125,10 @@ class DataSync:
             before = self._theirs.get(item.log)
             if before is None or item.seq > before.seq:
                 self._heard_ms[item.log] = now_ms
+            if before is None or item.seq < before.seq:
+                self._news_root = None  # it may lack what was taken for known
             self._theirs[item.log] = item
+            self._open[item.log] = None
         self._require_room()
 
     def assume(self, item: FrontierItem, now_ms: int) -> None:
@@ -121,8 +139,15 @@ class DataSync:
         before = self._theirs.get(item.log)
         if before is None or item.seq > before.seq:
             self._theirs[item.log] = item
+            self._open[item.log] = None
             self._heard_ms[item.log] = now_ms
             self._require_room()
+
+    def assume_same(self, logs: Mapping[LogId, LogState]) -> None:
+        """Take it that the peer holds these logs as we do."""
+        for item in items(logs):
+            self._theirs[item.log] = item
+            self._open.pop(item.log, None)
 
     def follows(self, log: LogId, first: int) -> bool:
         """Return whether the peer holds all before an entry, so that pushing it serves it."""
@@ -143,13 +168,22 @@ class DataSync:
         """Return whether an answer has been due for too long."""
         return self.is_asking and now_ms - self._answered_ms > limit_ms
 
-    def ask(self, ours: Mapping[LogId, LogState], now_ms: int) -> list[Range]:
-        """Return the ranges to ask for now: none while an answer is due."""
+    def ask(
+        self, ours: Mapping[LogId, LogState], now_ms: int, left: Container[LogId] = ()
+    ) -> list[Range]:
+        """Return the ranges to ask for now: none while an answer is due.
+
+        Logs that are `left` with the peer are asked for once they are not left any more.
+        """
         self._is_patient = False
         if self._next:
             return []
-        difference = compare(ours, self._theirs.values())
-        ranges = [r for r in difference.wanted if self._may_ask(r, now_ms)]
+        difference = compare(ours, [self._theirs[log] for log in self._open])
+        self._open = {wanted.log: None for wanted in difference.wanted if not self._is_vain(wanted)}
+        # Lazily, since each one that may be asked for is claimed.
+        wanted = (r for r in difference.wanted if r.log not in left)
+        may_ask = (r for r in wanted if self._may_ask(r, now_ms))
+        ranges = list(itertools.islice(may_ask, LIST))
         asked = {r.log for r in ranges}
         ranges += [r for r in self._to_search(difference.diverged, ours) if r.log not in asked]
         ranges = ranges[:LIST]
@@ -183,21 +217,28 @@ class DataSync:
         self._claims.take(log, self, now_ms)
 
     def served(self, ours: Mapping[LogId, LogState]) -> list[LogId]:
-        """Close the question; return the logs of which we still lack what was asked for."""
+        """Close the question; return the logs of which not all that was asked for has come.
+
+        What came and was not taken is asked for no more than what did not come, but without blame:
+        whoever passes an entry on may know less than we do, or have a clock ahead of ours.
+        """
         missing = []
         for log, last in self._last.items():
             self._claims.release(log, self)
+            if log in self._theirs:
+                self._open[log] = None
             held = ours.get(log)
             if held is None or (held.seq < last and not held.is_forked):
                 self._vain[log] = last
-                missing.append(log)
+                if self._next[log] <= last:
+                    missing.append(log)
         self._next, self._last = {}, {}
         return missing
 
     def retry(self) -> None:
         """Let what came in vain be asked for again: time has passed, or control has changed."""
         self._vain.clear()
-        self._told.clear()
+        self._open = dict.fromkeys(self._theirs)
 
     def is_root_told(self, ours: Digest) -> bool:
         """Return whether the peer was told this root last."""
@@ -207,17 +248,27 @@ class DataSync:
         """Note that the peer is being told this root."""
         self._told_root = ours
 
-    def news(self, ours: Mapping[LogId, LogState]) -> list[FrontierItem]:
+    def news(self, ours: Frontier) -> list[FrontierItem]:
         """Return the items that the peer may not know of, and note that it is told them."""
-        fresh = [item for item in items(ours) if item.seq > self._known(item.log)]
-        self._told.update((item.log, item.seq) for item in fresh)
+        if ours.root == self._news_root:
+            return []
+        self._news_root = ours.root
+        fresh = [item for item in ours.items.values() if item.seq > self._known(item.log)]
+        self.tell(fresh)
         return fresh
 
-    def all_items(self, ours: Mapping[LogId, LogState]) -> list[FrontierItem]:
-        """Return the whole frontier, and note that the peer is told it."""
-        whole = items(ours)
-        self._told.update((item.log, item.seq) for item in whole)
-        return whole
+    def tell(self, told: Iterable[FrontierItem]) -> None:
+        """Note that the peer is being told these items."""
+        self._told.update((item.log, item.seq) for item in told)
+
+    def explains(self, ours: Mapping[LogId, LogState]) -> bool:
+        """Return whether what the peer told differs from what we hold.
+
+        Unequal roots without such a difference hide one that items do not show.
+        """
+        return len(self._theirs) != len(ours) or not all(
+            agrees(self._theirs.get(log), state) for log, state in ours.items()
+        )
 
     def _known(self, log: LogId) -> int:
         held = self._theirs.get(log)
@@ -228,8 +279,11 @@ class DataSync:
             detail = f"expected at most {MAX_LOGS} logs of one federation"
             raise RemoteProtocolError("link.frontier_size", detail)
 
+    def _is_vain(self, wanted: Range) -> bool:
+        return self._vain.get(wanted.log, 0) >= wanted.last
+
     def _may_ask(self, wanted: Range, now_ms: int) -> bool:
-        if self._vain.get(wanted.log, 0) >= wanted.last:
+        if self._is_vain(wanted):
             return False
         heard_ms = self._heard_ms.get(wanted.log, now_ms - PATIENCE_MS)
         if self._claims.is_expected(wanted.log, self) and now_ms - heard_ms < PATIENCE_MS:

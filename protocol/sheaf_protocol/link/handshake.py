@@ -22,7 +22,7 @@ delegated the writer; whether the co-op is welcome is the owner's decision.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -32,16 +32,19 @@ from nacl.exceptions import CryptoError
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.digest import CoopId, Digest, WriterId, digest, short, tag
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
-from sheaf_protocol.identity import KeyLog, KeyOp, SigningKey, fold_key_log, verify
-from sheaf_protocol.limits import MAX_HANDSHAKE, MAX_KEY_LOG
+from sheaf_protocol.identity import KeyLog, KeyOp, SigningKey, append_all, fold_key_log, verify
+from sheaf_protocol.limits import MAX_HANDSHAKE, MAX_HELLO, MAX_KEY_LOG
 from sheaf_protocol.link.cipher import Opener, Sealer, derive, public_of, shared_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 VERSION: Final = 1
 _ZERO_NONCE: Final = bytes(12)
 """Each box key seals one box."""
+
+_OF_ITS_OWN: Final = frozenset({"link.expired", "link.writer_closed"})
+"""What only a writer that its co-op did delegate can be refused for."""
 
 _Eph = Annotated[bytes, Meta(min_length=32, max_length=32)]
 _Nonce = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -79,6 +82,10 @@ class Identification(msgspec.Struct, frozen=True, kw_only=True):
     key_log: Annotated[list[KeyOp], Meta(min_length=1, max_length=MAX_KEY_LOG)]
     sig: Annotated[bytes, Meta(min_length=64, max_length=64)]
     wid: Annotated[WriterId, Meta(min_length=32, max_length=32)]
+
+
+Admits: TypeAlias = "Callable[[CoopId], bool]"
+"""Whether a co-op that says who it is may go on to prove it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +161,8 @@ class Initiator:
         secret = shared_secret(self._fresh.seed, reply.eph)
         opened = _after_reply(self._hello, reply)
         shown = _open_box(reply.box, derive(secret, opened, "link-responder-box"))
-        peer = _authenticate(shown, "handshake-responder", opened, now_ms)
+        _require_signed(shown, "handshake-responder", opened)
+        peer = _peer(shown, now_ms)
         proven = _through_box(opened, reply.box, peer.wid)
         box = _seal_box(
             _identify(self._identity, "handshake-initiator", proven),
@@ -166,14 +174,21 @@ class Initiator:
 class Responder:
     """The listening side: `receive_hello()`, then `receive_proof()`."""
 
-    def __init__(self, identity: Identity, public_names: Sequence[str], fresh: Fresh) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        public_names: Sequence[str],
+        fresh: Fresh,
+        admits: Admits | None = None,
+    ) -> None:
         self._identity, self._names, self._fresh = identity, frozenset(public_names), fresh
+        self._admits = admits
         self._secret = b""
         self._proven: Digest | None = None
 
     def receive_hello(self, data: bytes) -> bytes:
         """Return M2. Raises RemoteProtocolError `enc.*`, `schema.invalid`, `link.*`."""
-        hello = decode(data, Hello, limit=MAX_HANDSHAKE)
+        hello = decode(data, Hello, limit=MAX_HELLO)
         if VERSION not in hello.versions:
             raise RemoteProtocolError("link.version", f"expected 1 among {hello.versions}")
         if hello.audience not in self._names:
@@ -198,8 +213,24 @@ class Responder:
             raise LocalProtocolError("link.order", "expected receive_hello before receive_proof")
         box = decode(data, Proof, limit=MAX_HANDSHAKE).box
         shown = _open_box(box, derive(self._secret, self._proven, "link-initiator-box"))
-        peer = _authenticate(shown, "handshake-initiator", self._proven, now_ms)
+        _require_signed(shown, "handshake-initiator", self._proven)
+        peer = self._admitted(shown, now_ms)
         return _session(self._secret, self._proven, box, peer, is_initiator=False)
+
+    def _admitted(self, shown: Identification, now_ms: int) -> Peer:
+        """Return the peer, if it may prove who it is, and does."""
+        if self._admits is None:
+            return _peer(shown, now_ms)
+        refusal = RemoteProtocolError(
+            "link.not_member", f"expected a member of a federation, got {short(shown.cid)}"
+        )
+        if not self._admits(shown.cid):
+            raise refusal
+        try:
+            return _peer(shown, now_ms)
+        except RemoteProtocolError as exc:
+            # Or whoever claims to be some co-op could hear whether it is a member here.
+            raise exc if exc.code in _OF_ITS_OWN else refusal from exc
 
 
 def _after_reply(hello: bytes, reply: Reply) -> Digest:
@@ -223,14 +254,19 @@ def _identify(identity: Identity, purpose: str, transcript: Digest) -> Identific
     )
 
 
-def _authenticate(shown: Identification, purpose: str, transcript: Digest, now_ms: int) -> Peer:
-    """Return the peer that signed the transcript with a writer its co-op delegated."""
-    # The signature first: a stranger makes us check one before we fold its key log.
+def _require_signed(shown: Identification, purpose: str, transcript: Digest) -> None:
+    """Return if the peer holds the key that it shows: all that a stranger makes us check."""
     if not verify(shown.wid, purpose, transcript + shown.cid, shown.sig):
         raise RemoteProtocolError("link.signature", "expected a signature over the transcript")
-    keys = fold_key_log(shown.key_log)
-    if keys.cid != shown.cid:
+
+
+def _peer(shown: Identification, now_ms: int) -> Peer:
+    """Return the peer whose co-op delegated the writer that it showed."""
+    # Its beginning before the rest: 500 operations with 16 signatures each take a second to fold.
+    begun = fold_key_log(shown.key_log[:1])
+    if begun.cid != shown.cid:
         raise RemoteProtocolError("link.coop", f"expected the key log of {short(shown.cid)}")
+    keys = append_all(begun, shown.key_log[1:])
     require_live_writer(keys, shown.wid, now_ms)
     return Peer(cid=shown.cid, wid=shown.wid, keys=keys, key_ops=tuple(shown.key_log))
 
@@ -246,7 +282,7 @@ def require_live_writer(keys: KeyLog, wid: WriterId, now_ms: int) -> None:
         raise RemoteProtocolError("link.not_delegated", f"expected a writer, got {short(wid)}")
     if writer.is_closed:
         raise RemoteProtocolError("link.writer_closed", f"writer {short(wid)} was closed")
-    if now_ms > writer.expires_ms:
+    if writer.is_expired_at(now_ms):
         raise RemoteProtocolError("link.expired", f"writer {short(wid)} had expired")
 
 

@@ -25,14 +25,10 @@ from sheaf_protocol.link.events import Event, LinkClosed, MessageReceived, PeerA
 from sheaf_protocol.link.handshake import Fresh, Identity, Initiator, Responder, Session
 from sheaf_protocol.link.messages import (
     Bye,
-    Compare,
     Credit,
-    Entries,
-    Have,
+    DataMessage,
     Message,
     Scope,
-    Served,
-    Want,
     cost,
     decode_message,
     encode_message,
@@ -42,9 +38,7 @@ from sheaf_protocol.link.state import Phase, Turn, after
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sheaf_protocol.link.handshake import Peer
-
-_DATA = (Compare, Have, Want, Entries, Served)
+    from sheaf_protocol.link.handshake import Admits, Peer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +53,8 @@ class Listen:
     """The responder's part: the names by which peers may have dialled this node."""
 
     public_names: Sequence[str]
+    admits: Admits | None = None
+    """Whom to let prove who it is, before its key log is folded; None for anybody."""
 
 
 class Link:
@@ -84,7 +80,7 @@ class Link:
             self._outgoing.append(self._handshake.hello())
             self.phase = Phase.AWAIT_REPLY
         else:
-            self._handshake = Responder(identity, part.public_names, fresh)
+            self._handshake = Responder(identity, part.public_names, fresh, part.admits)
 
     @property
     def peer(self) -> Peer | None:
@@ -95,6 +91,11 @@ class Link:
     def common(self) -> frozenset[FederationId]:
         """The federations that both sides are ready to exchange data of."""
         return frozenset(self._scopes.values())
+
+    @property
+    def in_order(self) -> list[FederationId]:
+        """The common federations in an order that both sides see: of the initiator's scopes."""
+        return sorted(self.common, key=lambda fid: self._blind(fid, is_initiator=True))
 
     @property
     def is_ready(self) -> bool:
@@ -239,7 +240,7 @@ class Link:
         self._scopes = {name: fid for name, fid in theirs.items() if name in self._named}
 
     def _federation(self, message: Message) -> FederationId | None:
-        if not isinstance(message, _DATA):
+        if not isinstance(message, DataMessage):
             return None
         fid = self._scopes.get(message.scope)
         if fid is None:

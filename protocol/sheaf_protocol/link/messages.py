@@ -7,53 +7,72 @@ absent elements.) Inside, federations are named by a blinded scope and never by 
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias, cast
+from typing import Annotated, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta
 
+from sheaf_protocol.blob import BlobId
 from sheaf_protocol.charter import Certificate
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import RemoteProtocolError
-from sheaf_protocol.frontier import FrontierItem
+from sheaf_protocol.fork import ForkProof
+from sheaf_protocol.frontier import DEEPEST, FANOUT, FrontierItem
 from sheaf_protocol.identity import KeyOp
 from sheaf_protocol.limits import (
+    BLOB_PIECE,
     CREDIT_BYTES,
     MAX_BATCH_BYTES,
     MAX_BATCH_ENTRIES,
+    MAX_BLOB,
     MAX_FRAME,
     MAX_INT,
     MAX_KEY_LOG,
+    MAX_PAYLOAD,
+    SALT_BYTES,
 )
-from sheaf_protocol.log import ForkProof
+from sheaf_protocol.proof import Tail
+from sheaf_protocol.subscription import Filter
 
 LIST = 1_000
 """Items of one list in a message; longer lists go as several messages, which add up."""
+
+NODES: Final = 256
+"""Nodes of one `tree`: 139 KB."""
+
+PAYLOADS: Final = 2_048
+"""Entries that one `payload_want` covers: the other may look into all of them for nothing."""
 
 Code = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,32}\.[a-z0-9_]{1,32}\Z")]
 Scope16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 _Hash = Annotated[Digest, Meta(min_length=32, max_length=32)]
 _Coop = Annotated[CoopId, Meta(min_length=32, max_length=32)]
 _Fid = Annotated[FederationId, Meta(min_length=32, max_length=32)]
+_Arrival = Annotated[int, Meta(ge=0, le=MAX_INT)]
+_Prefix = Annotated[str, Meta(pattern=rf"\A[0-9a-f]{{0,{DEEPEST}}}\Z")]
 _Seq = Annotated[int, Meta(ge=1, le=MAX_INT)]
-_Size = Annotated[int, Meta(ge=0, le=MAX_KEY_LOG)]
+_Size = Annotated[int, Meta(ge=1, le=MAX_KEY_LOG)]
+_First = Annotated[int, Meta(ge=0, le=MAX_KEY_LOG - 1)]
+_Blob = Annotated[BlobId, Meta(min_length=32, max_length=32)]
+_Piece = Annotated[int, Meta(ge=0, le=MAX_BLOB // BLOB_PIECE - 1)]
 
 
 class KeyLogItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One key log as held: how many operations, and eight bytes of the last one's id."""
+    """One key log as held: how many operations, and the head of the state in force, in full: two
+    operations whose ids begin alike are made in a night."""
 
     cid: _Coop
     size: _Size
-    head8: Annotated[bytes, Meta(min_length=8, max_length=8)]
+    head: _Hash
 
 
 class KeyLogWant(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A key log from operation `first` on."""
 
     cid: _Coop
-    first: _Size
+    first: _First
 
 
 class KeyOps(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -112,21 +131,63 @@ class Scope(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     store_id: Annotated[bytes, Meta(min_length=16, max_length=32)]
 
 
+class Idle(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="idle"):
+    """The sender's roots of all common federations in one digest. Whoever computes another sends a
+    `compare` for each federation."""
+
+    digest: Annotated[bytes, Meta(min_length=16, max_length=16)]
+
+
 class Compare(
     msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="compare"
 ):
-    """The sender's root. Whoever has another answers with a `have` of all its logs."""
+    """The sender's root, and up to which arrival number it knows the receiver's store (0: not at
+    all). The answer is a `have` or, of large frontiers, a `tree`."""
 
     scope: Scope16
     root: _Hash
+    since: _Arrival
 
 
 class Have(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="have"):
-    """The sender's root, and those of its logs that the other may not know of."""
+    """The sender's root and latest arrival number, and those of its logs that the other may not
+    know of."""
 
     scope: Scope16
     root: _Hash
+    arrival: _Arrival
     items: Annotated[list[FrontierItem], Meta(max_length=LIST)]
+
+
+class TreeNode(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One node of the digest tree: the hex digits that lead to it, and its sixteen parts."""
+
+    prefix: _Prefix
+    digests: Annotated[list[_Hash], Meta(min_length=FANOUT, max_length=FANOUT)]
+
+
+class Tree(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="tree"):
+    """Nodes of the sender's digest tree, to be compared with the receiver's."""
+
+    scope: Scope16
+    nodes: Annotated[list[TreeNode], Meta(min_length=1, max_length=NODES)]
+
+
+class TreeWant(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="tree_want"
+):
+    """Prefixes below which the sender wants all logs told, in a `have` with full heads."""
+
+    scope: Scope16
+    prefixes: Annotated[list[_Prefix], Meta(min_length=1, max_length=LIST)]
+
+
+class Lagged(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="lagged"
+):
+    """Pushes were left out for want of credit: the receiver compares again."""
+
+    scope: Scope16
 
 
 class Want(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="want"):
@@ -144,14 +205,87 @@ class Entries(
     scope: Scope16
     is_live: bool
     envelopes: Annotated[list[Envelope], Meta(min_length=1, max_length=MAX_BATCH_ENTRIES)]
+    tails: Annotated[list[Tail], Meta(max_length=MAX_BATCH_ENTRIES)]
+    """What proves those at the end of a run that carry no signature, run by run (LOG-6)."""
 
 
 class Served(
     msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="served"
 ):
-    """The last `want` is answered: what has not come by now will not come."""
+    """The last `want` or `payload_want` is answered: what has not come by now will not come."""
 
     scope: Scope16
+
+
+class Subscribe(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="subscribe"
+):
+    """Which payloads the sender wants from now on; before the first one it is all of them."""
+
+    scope: Scope16
+    filter: Filter
+
+
+class PayloadWant(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="payload_want"
+):
+    """Entries whose payloads to send, as far as they are held and wanted. It takes the place of a
+    `want` still being answered."""
+
+    scope: Scope16
+    ranges: Annotated[list[RangeItem], Meta(min_length=1, max_length=LIST)]
+
+
+class PayloadItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The payload of one entry."""
+
+    log: Annotated[LogId, Meta(min_length=32, max_length=32)]
+    seq: _Seq
+    payload: Annotated[bytes, Meta(min_length=SALT_BYTES, max_length=MAX_PAYLOAD)]
+
+
+class Payloads(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="payloads"
+):
+    """Payloads of the entries asked for, in the order of the question."""
+
+    scope: Scope16
+    items: Annotated[list[PayloadItem], Meta(min_length=1, max_length=MAX_BATCH_ENTRIES)]
+
+
+class BlobWant(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="blob_want"
+):
+    """Pieces of a blob to send, `first` to `last`, both included; those beyond its end are not
+    meant."""
+
+    scope: Scope16
+    id: _Blob
+    first: _Piece
+    last: _Piece
+
+
+class BlobPiece(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="blob_piece"
+):
+    """One piece of a blob, with the blob's size and what proves both to whoever knows the id."""
+
+    scope: Scope16
+    id: _Blob
+    size: Annotated[int, Meta(ge=1, le=MAX_BLOB)]
+    index: _Piece
+    path: Annotated[list[_Hash], Meta(max_length=8)]
+    data: Annotated[bytes, Meta(min_length=1, max_length=BLOB_PIECE)]
+
+
+class BlobEnd(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="blob_end"
+):
+    """The `blob_want` for this blob is answered: `ok`, or why there is no more to come."""
+
+    scope: Scope16
+    id: _Blob
+    code: Annotated[str, Meta(pattern=r"\A(ok|[a-z0-9_]{1,32}\.[a-z0-9_]{1,32})\Z")]
 
 
 class Credit(
@@ -178,8 +312,11 @@ class Bye(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
 
 ControlMessage: TypeAlias = ControlHave | ControlWant | ControlItems | Scope
-DataMessage: TypeAlias = Compare | Have | Want | Entries | Served
-Message: TypeAlias = ControlMessage | DataMessage | Credit | Reject | Bye
+EntryMessage: TypeAlias = Compare | Have | Tree | TreeWant | Want | Entries | Served | Lagged
+PayloadMessage: TypeAlias = Subscribe | PayloadWant | Payloads
+BlobMessage: TypeAlias = BlobWant | BlobPiece | BlobEnd
+DataMessage: TypeAlias = EntryMessage | PayloadMessage | BlobMessage
+Message: TypeAlias = ControlMessage | DataMessage | Idle | Credit | Reject | Bye
 
 
 def encode_message(message: Message) -> bytes:
@@ -198,8 +335,11 @@ def decode_message(data: bytes) -> Message:
         if exc.code != "schema.invalid":
             raise
         raise RemoteProtocolError("link.message", f"expected a message: {exc.detail}") from exc
-    if isinstance(message, Entries) and cost(message) > MAX_BATCH_BYTES:
+    if isinstance(message, Entries | Payloads) and cost(message) > MAX_BATCH_BYTES:
         detail = f"expected at most {MAX_BATCH_BYTES} bytes, got {cost(message)}"
+        raise RemoteProtocolError("link.batch", detail)
+    if isinstance(message, PayloadWant) and covered(message) > PAYLOADS:
+        detail = f"expected at most {PAYLOADS} entries, got {covered(message)}"
         raise RemoteProtocolError("link.batch", detail)
     return message
 
@@ -207,7 +347,11 @@ def decode_message(data: bytes) -> Message:
 def cost(message: Message) -> int:
     """Return the credit that a message uses up: what makes the receiver verify and store."""
     if isinstance(message, Entries):
-        return sum(envelope.size for envelope in message.envelopes)
+        return sum(e.size for e in message.envelopes) + sum(t.size for t in message.tails)
+    if isinstance(message, Payloads):
+        return sum(len(item.payload) for item in message.items)
+    if isinstance(message, BlobPiece):
+        return len(message.data) + sum(map(len, message.path))
     if isinstance(message, ControlItems):
         return (
             sum(key_op_size(op) for log in message.key_logs for op in log.ops)
@@ -215,6 +359,11 @@ def cost(message: Message) -> int:
             + sum(proof_size(proof) for proof in message.proofs)
         )
     return 0
+
+
+def covered(message: PayloadWant) -> int:
+    """Return how many entries a question is about."""
+    return sum(max(0, r.last - r.first + 1) for r in message.ranges)
 
 
 def key_op_size(op: KeyOp) -> int:

@@ -16,6 +16,9 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.link.messages import (
+    BlobEnd,
+    BlobPiece,
+    BlobWant,
     Bye,
     Compare,
     ControlHave,
@@ -24,10 +27,17 @@ from sheaf_protocol.link.messages import (
     Credit,
     Entries,
     Have,
+    Idle,
+    Lagged,
     Message,
+    Payloads,
+    PayloadWant,
     Reject,
     Scope,
     Served,
+    Subscribe,
+    Tree,
+    TreeWant,
     Want,
 )
 
@@ -62,7 +72,24 @@ _CONTROL: Final[Mapping[type[Message], Turn]] = {
     Bye: Turn.CONTROL,
     Scope: Turn.DATA,
 }
-_DATA: Final = (*_CONTROL, Compare, Have, Want, Entries, Served)
+_DATA: Final = (
+    *_CONTROL,
+    Idle,
+    Compare,
+    Have,
+    Tree,
+    TreeWant,
+    Want,
+    Entries,
+    Served,
+    Lagged,
+    Subscribe,
+    PayloadWant,
+    Payloads,
+    BlobWant,
+    BlobPiece,
+    BlobEnd,
+)
 
 MAY_SEND: Final[Mapping[Turn, Mapping[type[Message], Turn]]] = {
     Turn.GREETING: {ControlHave: Turn.CONTROL, Bye: Turn.GREETING},

@@ -2,6 +2,7 @@
 
 from sheaf_protocol.records.capacity import Capacity, Tariff, TravelTable
 from sheaf_protocol.records.demand import Demand, Withdrawal
+from sheaf_protocol.records.erasure import Erase, Restore
 from sheaf_protocol.records.hold import (
     HoldConfirm,
     HoldConfirmed,
@@ -49,6 +50,7 @@ __all__ = [
     "Carriage",
     "Demand",
     "DropLine",
+    "Erase",
     "HoldConfirm",
     "HoldConfirmed",
     "HoldExpired",
@@ -72,6 +74,7 @@ __all__ = [
     "PoolOpen",
     "Price",
     "Record",
+    "Restore",
     "Share",
     "ShipmentBooking",
     "Tariff",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sheaf_protocol.codec import decode
 from sheaf_protocol.errors import Fault, RemoteProtocolError
-from sheaf_protocol.records import capacity, demand, hold, match, offer, order, pool
+from sheaf_protocol.records import capacity, demand, erasure, hold, match, offer, order, pool
 from sheaf_protocol.records.transport import TransportRequest
 from sheaf_protocol.records.verdict import Verdict
 
@@ -39,12 +39,16 @@ Record: TypeAlias = (
     | hold.HoldRelease
     | hold.HoldRevoke
     | hold.HoldExpired
+    | erasure.Erase
+    | erasure.Restore
 )
 
 KINDS: Final[Mapping[str, type[Record]]] = {
     "capacity.publish": capacity.Capacity,
     "demand.submit": demand.Demand,
     "demand.withdraw": demand.Withdrawal,
+    "entry.erase": erasure.Erase,
+    "entry.restore": erasure.Restore,
     "hold.confirm": hold.HoldConfirm,
     "hold.confirmed": hold.HoldConfirmed,
     "hold.expired": hold.HoldExpired,

@@ -47,10 +47,13 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """What is bought. Code, unit and scale identify it; the name is for people.
 
+    Replicas may keep the payloads of some categories only (chapter 06).
+
     `unit` is a UN/CEFACT Recommendation 20 code, `scale` the decimals of a quantity: 12.5 kg at
     scale 1 is the quantity 125 of unit KGM.
     """
 
+    category: Code | UnsetType = UNSET
     code: Code
     name: Text
     scale: Annotated[int, Meta(ge=0, le=6)]

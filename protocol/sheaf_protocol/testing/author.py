@@ -11,9 +11,10 @@ Everything is derived from the seeds given, so two runs make the same bytes:
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from msgspec import UNSET
 from nacl import bindings
 
 from sheaf_protocol.charter import Certificate, Member, Role, approve, genesis_body
@@ -31,17 +32,23 @@ from sheaf_protocol.digest import (
 )
 from sheaf_protocol.envelope import Envelope, Header, make_payload, payload_hash, seal
 from sheaf_protocol.identity import (
-    Close,
-    Delegate,
-    FederationCut,
+    Cut,
+    EndedWriter,
     Inception,
     KeyLog,
     KeyOp,
+    Operation,
     PublicKey,
     SigningKey,
     append_op,
+    ended_writers,
     fold_key_log,
+    make_recover,
+    make_revoke,
+    make_rotate,
+    next_close,
     next_delegate,
+    next_hash,
     sign_op,
     signing_key,
 )
@@ -52,18 +59,28 @@ from sheaf_protocol.records import Record, kind_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+Ended: TypeAlias = "Mapping[SigningKey, Mapping[FederationId, Head]]"
+"""Writers that an operation ends, and the heads that still count."""
+
 START_MS: Final = 1_767_225_600_000
 """2026-01-01 UTC: when the co-ops of a test begin, unless it says otherwise."""
 
 
 @dataclass(kw_only=True, slots=True)
 class TestCoop:
-    """A co-op with all its secrets. `key_ops` and `keys` grow as operations are signed."""
+    """A co-op with all its secrets. `key_ops` and `keys` grow as operations are signed.
+
+    Its key log takes any number of operations: `twin` signs beside it, as a thief would.
+    """
 
     __test__ = False  # or pytest would collect it
 
     name: str
     manager: SigningKey
+    rotation: SigningKey
+    next: SigningKey
+    """The key that a rotate shows; its hash alone is in the key log."""
+    guardians: Sequence[SigningKey]
     writer: SigningKey
     prekey: tuple[bytes, bytes]
     """The public and the secret half of the sealing key."""
@@ -89,38 +106,89 @@ class TestCoop:
 
         `last` names the heads that count; an empty log is left out, as one not named is.
         """
-        cuts = [
-            FederationCut(fid=fid, last_head=head.id, last_seq=head.seq)
-            for fid, head in sorted(last.items())
-            if head.seq > 0
-        ]
-        operation = Close(
-            cid=self.cid,
-            cuts=cuts,
-            key=(key or self.writer).public,
-            op="close",
-            prev=self.keys.head,
-            seq=self.keys.size,
-        )
-        return self._append(operation)
+        return self._append(next_close(self.keys, (key or self.writer).public, _cuts(last)))
 
-    def _append(self, operation: Delegate | Close) -> KeyOp:
-        op = sign_op(operation, [self.manager])
+    def revoke(self, ended: Ended | None = None, *, manager: SigningKey | None = None) -> KeyOp:
+        """Return the revoke by the rotation key, now part of the key log.
+
+        It ends writers at the heads that count and may name another manager key.
+        """
+        self.manager = manager or self.manager
+        operation = make_revoke(
+            self.keys,
+            [self.rotation.public],
+            manager=self.manager.public,
+            writers=_ended(ended),
+        )
+        return self._append(operation, self.rotation)
+
+    def rotate(self, ended: Ended | None = None, *, manager: SigningKey | None = None) -> KeyOp:
+        """Return the rotate to the next key, now part of the key log; a new one is promised."""
+        self.manager, self.rotation = manager or self.manager, self.next
+        self.next = signing_key(derived(self.next.public, self.name, "next"))
+        operation = make_rotate(
+            self.keys,
+            [self.rotation.public],
+            manager=self.manager.public,
+            next_=[next_hash(self.next.public)],
+            rotation=[self.rotation.public],
+            threshold=1,
+            writers=_ended(ended),
+        )
+        return self._append(operation, self.rotation)
+
+    def recover(self, ended: Ended | None = None, *, manager: SigningKey | None = None) -> KeyOp:
+        """Return the recover by all guardians, now part of the key log; every key is new."""
+        self.manager = manager or signing_key(derived(self.cid, self.name, "recovered manager"))
+        self.rotation = signing_key(derived(self.cid, self.name, "recovered rotation"))
+        self.next = signing_key(derived(self.cid, self.name, "recovered next"))
+        operation = make_recover(
+            self.keys,
+            [guardian.public for guardian in self.guardians],
+            manager=self.manager.public,
+            next_=[next_hash(self.next.public)],
+            rotation=[self.rotation.public],
+            threshold=1,
+            writers=_ended(ended),
+        )
+        return self._append(operation, *self.guardians)
+
+    def twin(self, size: int | None = None) -> TestCoop:
+        """Return the same co-op at its first operations: what it signs divides this key log.
+
+        It holds the keys that this one holds, be they in force there or not.
+        """
+        ops = self.key_ops[:size]
+        return replace(self, key_ops=ops, keys=fold_key_log(ops))
+
+    def _append(self, operation: Operation, *keys: SigningKey) -> KeyOp:
+        op = sign_op(operation, keys or [self.manager])
         self.keys = append_op(self.keys, op)
         self.key_ops.append(op)
         return op
 
 
-def make_coop(name: str, seed: bytes = b"", *, now_ms: int = START_MS) -> TestCoop:
-    """Return a co-op whose keys derive from its name and seed: inception, writer and prekey."""
-    rotation, manager, writer = (
-        signing_key(derived(seed, name, use)) for use in ("rotation", "manager", "writer")
+def make_coop(
+    name: str,
+    seed: bytes = b"",
+    *,
+    now_ms: int = START_MS,
+    guardians: Sequence[SigningKey] = (),
+) -> TestCoop:
+    """Return a co-op whose keys derive from its name and seed: inception, writer and prekey.
+
+    Its guardians, if any, recover it together.
+    """
+    rotation, next_, manager, writer = (
+        signing_key(derived(seed, name, use)) for use in ("rotation", "next", "manager", "writer")
     )
     inception = Inception(
         country="GB",
+        guardian_threshold=len(guardians) or UNSET,
+        guardians=[guardian.public for guardian in guardians] or UNSET,
         manager=manager.public,
         name=name,
-        next=[digest("next", signing_key(derived(seed, name, "next")).public)],
+        next=[next_hash(next_.public)],
         nonce=derived(seed, name, "nonce")[:16],
         op="inception",
         prev=Digest(ZERO),
@@ -134,6 +202,9 @@ def make_coop(name: str, seed: bytes = b"", *, now_ms: int = START_MS) -> TestCo
     coop = TestCoop(
         name=name,
         manager=manager,
+        rotation=rotation,
+        next=next_,
+        guardians=guardians,
         writer=writer,
         prekey=(public, secret),
         key_ops=[first],
@@ -142,6 +213,15 @@ def make_coop(name: str, seed: bytes = b"", *, now_ms: int = START_MS) -> TestCo
     coop.delegate(writer, now_ms + WRITER_LIFETIME_MS)
     coop._append(next_delegate(coop.keys, PublicKey(public), "prekey", now_ms + PREKEY_LIFETIME_MS))
     return coop
+
+
+def _cuts(last: Mapping[FederationId, Head]) -> dict[FederationId, Cut]:
+    return {fid: Cut(seq=head.seq, head=head.id) for fid, head in last.items()}
+
+
+def _ended(ended: Ended | None) -> list[EndedWriter]:
+    cuts = {key.public: _cuts(last) for key, last in (ended or {}).items()}
+    return ended_writers(cuts)
 
 
 def make_federation(

@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from msgspec import UNSET
+
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import (
     OK,
@@ -64,13 +66,14 @@ class Pool:
 class Ledger:
     """Facts by entry id, as one writer's node sees them; only a pool's owner moves the pool."""
 
-    def __init__(self, wid: WriterId) -> None:
+    def __init__(self, cid: CoopId, wid: WriterId) -> None:
         self.book = Book()
         self.pools: dict[EntryId, Pool] = {}
         self.orders: dict[EntryId, Seen[Order]] = {}
-        self._wid = wid
+        self._cid, self._wid = cid, wid
         self._responses: defaultdict[EntryId, dict[CoopId, OrderResponse]] = defaultdict(dict)
         self._lines: dict[str, Seen[Demand]] = {}
+        self._elsewhere: dict[tuple[WriterId, str], Seen[Demand]] = {}
         self._prices: defaultdict[WriterId, dict[str, Seen[Offer]]] = defaultdict(dict)
         self._withdrawn: set[tuple[EntryId, WriterId]] = set()
         self._heads: Mapping[Log, int] = {}
@@ -118,6 +121,19 @@ class Ledger:
     def own_lines(self) -> Mapping[str, Seen[Demand]]:
         """Return this writer's newest demand under each reference."""
         return self._lines
+
+    def lines_elsewhere(self, now_ms: int) -> Mapping[str, Seen[Demand]]:
+        """Return the demands that still bind this co-op under another writer of its own.
+
+        A writer was replaced, or the co-op runs two nodes. Each log's lines count by themselves, so
+        the same list published under a second writer would be bought twice.
+        """
+        bought = {seen.id for _, _, inputs in self.awarded() for seen in inputs.demands}
+        return {
+            ref: seen
+            for (_, ref), seen in self._elsewhere.items()
+            if not self.is_withdrawn(seen) and seen.id not in bought and _may_count(seen, now_ms)
+        }
 
     def own_prices(self) -> Mapping[str, Seen[Offer]]:
         """Return this writer's newest offer under each reference."""
@@ -229,6 +245,8 @@ class Ledger:
             case Demand(ref=ref):
                 if seen.wid == self._wid:
                     self._lines[ref] = seen
+                elif seen.cid == self._cid:
+                    self._elsewhere[seen.wid, ref] = seen
             case Offer(ref=ref):
                 self._prices[seen.wid][ref] = seen
             case Withdrawal(demand=line) | OfferWithdrawal(offer=line):
@@ -259,3 +277,8 @@ class Ledger:
             self._bindings[seen.log].release(pool.opening.record.item.key, pool.opening.id)
         if sum(known.wid == seen.wid for known in pool.decisions) < MOST_DECISIONS:
             pool.decisions.append(seen)
+
+
+def _may_count(seen: Seen[Demand], now_ms: int) -> bool:
+    until_ms = seen.record.decide_by_ms
+    return until_ms is UNSET or now_ms <= until_ms

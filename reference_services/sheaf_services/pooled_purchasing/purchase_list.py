@@ -1,9 +1,9 @@
 """Reads a manager's purchase list: the bytes of a CSV file in, demands out, all or nothing.
 
 Columns, in any order: `item`, `quantity`, `unit`, `max_price` (landed, without VAT, per unit) and
-`currency`; and where wanted `ref`, `name`, `zone`, `min_quantity`, `needed_by` and `note`, which
-is passed over. Other columns are refused by name: a misspelt `min_quantity` that was ignored would
-let a buyer be given a part that is no use to it.
+`currency`; and where wanted `ref`, `name`, `category`, `zone`, `min_quantity`, `needed_by` and
+`note`, which is passed over. Other columns are refused by name: a misspelt `min_quantity` that was
+ignored would let a buyer be given a part that is no use to it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sheaf_services.pooled_purchasing.measure import (
 
 LAYOUT: Final = Layout(
     required=("item", "quantity", "unit", "max_price", "currency"),
-    optional=("ref", "name", "zone", "min_quantity", "needed_by", "note"),
+    optional=("ref", "name", "category", "zone", "min_quantity", "needed_by", "note"),
     numbers=frozenset({"quantity", "max_price", "min_quantity"}),
     max_rows=10_000,
 )
@@ -45,6 +45,7 @@ class _Wanted:
     row: Row
     ref: str
     code: str
+    category: str | UnsetType
     unit: Unit
     quantity: int
     minimum: int
@@ -93,6 +94,7 @@ def _wanted(row: Row, zone: str, today_ms: int, refs: _Refs) -> _Wanted:
         row=row,
         ref=refs.of(row, code),
         code=code,
+        category=read_code(row, "category", "import.category") if row.text("category") else UNSET,
         unit=unit,
         quantity=read_quantity(row, "quantity", unit),
         minimum=_minimum(row, unit),
@@ -126,6 +128,7 @@ def _demand(line: _Wanted) -> Demand:
     return Demand(
         is_firm=True,
         item=Item(
+            category=line.category,
             code=line.code,
             name=read_name(line.row, line.code),
             scale=line.unit.scale,

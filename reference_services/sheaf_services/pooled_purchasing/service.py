@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from sheaf_protocol.digest import Digest, short
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import (
     OK,
     Award,
+    LogCut,
     Place,
     PoolClose,
     PoolLapse,
@@ -25,6 +27,7 @@ from sheaf_protocol.records import (
 )
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft
 from sheaf_services.pooled_purchasing.inputs import make_cut
+from sheaf_services.pooled_purchasing.keeping import kept_entries
 from sheaf_services.pooled_purchasing.ledger import Ledger
 from sheaf_services.pooled_purchasing.opening import DEFAULTS, openings
 from sheaf_services.pooled_purchasing.ordering import answer_orders, orders_of
@@ -66,7 +69,9 @@ class PooledPurchasing:
     def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
         self._context = context
         self._place = _place(settings)
-        self._ledger = Ledger(context.wid)
+        self._ledger = Ledger(context.cid, context.wid)
+        self._kept: frozenset[EntryId] | None = None
+        """What pools rest on, worked out when asked for."""
 
     @property
     def commands(self) -> Mapping[str, Callable[[Call], Json]]:
@@ -86,7 +91,20 @@ class PooledPurchasing:
 
     def fold(self, seen: SeenRecord) -> None:
         """Learn one record."""
+        self._kept = None
         self._ledger.fold(seen)
+
+    def keeps(self, id_: EntryId) -> bool:
+        """Return whether a pool that is not settled rests on an entry."""
+        if self._kept is None:
+            heads = self._context.heads()
+            self._ledger.note_heads(heads)
+            cut = [
+                LogCut(cid=cid, head=Digest(head.id), seq=head.seq, wid=wid)
+                for cid, wid, head in heads
+            ]
+            self._kept = kept_entries(self._ledger, self._context.cid, cut)
+        return id_ in self._kept
 
     def finish(self, key: str, result: object) -> None:
         """Take nothing: no computation here is long."""
@@ -188,7 +206,11 @@ class PooledPurchasing:
         self._require_role("buyer")
         now_ms = self._context.now_ms()
         lines = parse_purchase_list(call.body, zone=DEFAULTS["zone"], today_ms=now_ms)
-        counts = self._publish_lines(call, lines, self._ledger.own_lines())
+        elsewhere = self._ledger.lines_elsewhere(now_ms)
+        for line in lines:
+            _require_not_elsewhere(line, elsewhere.get(line.ref))
+        own = [line for line in lines if line.ref not in elsewhere]
+        counts = self._publish_lines(call, own, self._ledger.own_lines())
         return {"lines": len(lines), **counts}
 
     def _import_prices(self, call: Call) -> Json:
@@ -272,6 +294,15 @@ class PooledPurchasing:
             raise Refusal(
                 "policy.role", f"expected a co-op with the role {role} in this federation"
             )
+
+
+def _require_not_elsewhere(line: Demand, other: Seen[Demand] | None) -> None:
+    """Return if a line is new, or stands as it is under another writer of this co-op."""
+    if other is not None and other.record != line:
+        detail = f"expected line {line.ref!r} unchanged: it stands under writer {short(other.wid)}"
+        raise Refusal(
+            "demand.elsewhere", f"{detail} of this co-op, where its pool may still buy it"
+        )
 
 
 def _skipped(items: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

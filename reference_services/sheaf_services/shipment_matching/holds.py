@@ -59,9 +59,14 @@ class HoldState:
     grant: HoldGrant | None
     refused: str | None
     confirm_id: EntryId | None
+    is_contested: bool = False
+    """Whether the grant counts no more and its asker relied on it: then it stays locked until the
+    asker releases it, and the owner has no further word on it."""
 
     def is_confirmed_by(self, now_ms: int) -> bool:
         """Return whether the asker has confirmed, and the deadline has not passed."""
+        if self.is_contested:
+            return False
         is_asked = self.state is Hold.HELD and self.confirm_id is not None
         is_in_time = self.grant is not None and now_ms <= self.grant.until_ms
         return self.state in _FINAL or (is_asked and is_in_time)
@@ -80,6 +85,8 @@ class HoldBook:
         self._groups: defaultdict[tuple[WriterId, Digest], list[EntryId]] = defaultdict(list)
         self._of_request: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
         self._of_grant: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
+        self._contested: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
+        """Grants that do not count, by the request that they answer."""
         self._of_confirm: defaultdict[EntryId, dict[EntryId, SeenRecord]] = defaultdict(dict)
 
     def fold(self, seen: SeenRecord) -> None:
@@ -103,6 +110,11 @@ class HoldBook:
                 self._of_confirm[confirm][seen.id] = seen
             case _:
                 return
+
+    def fold_contested(self, seen: SeenRecord) -> None:
+        """Learn one record that counts no more, though another co-op's entry relies on it."""
+        if isinstance(seen.record, HoldGrant):
+            self._contested[seen.record.request][seen.id] = seen
 
     def states(self, capacities: Mapping[EntryId, Capacity]) -> Iterator[HoldState]:
         """Yield each hold on one of these capacities as it stands."""
@@ -130,6 +142,10 @@ class HoldBook:
         """Apply the owner's words in the order of its log, then a release nobody answered."""
         words = _by(owner, self._of_request.get(request_id))
         grant = next((w for w in words if isinstance(w.record, HoldGrant)), None)
+        is_contested = False
+        if grant is None and (grant := self._relied_on(request_id, seen.wid, owner)):
+            words.append(grant)
+            is_contested = True
         refuse = next((w.record for w in words if isinstance(w.record, HoldRefuse)), None)
         answers = [] if grant is None else _by(seen.wid, self._of_grant.get(grant.id))
         confirm = next((w for w in answers if isinstance(w.record, HoldConfirm)), None)
@@ -154,7 +170,15 @@ class HoldBook:
             grant=record if isinstance(record, HoldGrant) else None,
             refused=refuse.reason if isinstance(refuse, HoldRefuse) else None,
             confirm_id=None if confirm is None else confirm.id,
+            is_contested=is_contested,
         )
+
+    def _relied_on(
+        self, request_id: EntryId, asker: WriterId, owner: WriterId
+    ) -> SeenRecord | None:
+        """Return the owner's grant that does not count and that the asker has answered, or None."""
+        grants = _by(owner, self._contested.get(request_id))
+        return next((g for g in grants if _by(asker, self._of_grant.get(g.id))), None)
 
 
 def anyone(_: HoldState) -> str | None:
@@ -182,7 +206,7 @@ def decide_holds(
             if verdict != WAIT:
                 answer = _refuse(hold, verdict) or _grant(hold, capacities, used, now_ms)
                 answers.append((answer, hold.request_id))
-        elif hold.state is Hold.HELD:
+        elif hold.state is Hold.HELD and not hold.is_contested:
             is_complete = together[hold.asker, hold.request.group]
             answers += _end_of_hold(hold, now_ms, is_complete=is_complete)
     return answers
@@ -193,7 +217,7 @@ def next_deadline_ms(book: HoldBook, capacities: Mapping[EntryId, Capacity]) -> 
     deadlines = [
         hold.grant.until_ms
         for hold in book.states(capacities)
-        if hold.state is Hold.HELD and hold.grant is not None
+        if hold.state is Hold.HELD and hold.grant is not None and not hold.is_contested
     ]
     return min(deadlines, default=None)
 

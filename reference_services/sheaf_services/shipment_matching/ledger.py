@@ -83,6 +83,9 @@ class Ledger:
 
     def fold(self, seen: SeenRecord) -> None:
         """Learn one record."""
+        if seen.is_contested:
+            self.holds.fold_contested(seen)
+            return
         match seen.record:
             case Capacity(owner=owner) as capacity:
                 # A capacity names its owning writer; another cannot offer it in the owner's name.

@@ -62,6 +62,8 @@ class ShipmentMatching:
             "order.response",
         }
     )
+    sees_contested: ClassVar[bool] = True
+    """What an owner granted stays blocked although its log was cut below it."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import UNSET
 
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.errors import Refusal
@@ -41,6 +42,24 @@ def test_only_five_columns_are_needed():
     assert (demand.item.name, demand.ref, demand.zone) == ("nuts", "nuts", "HOME")
     assert (demand.min_quantity, demand.max_price.currency) == (1, "EUR")
     assert decode(encode(demand), Demand) == demand
+
+
+def test_a_category_travels_with_the_item_and_is_no_part_of_what_it_is():
+    header = "item,category,quantity,unit,max_price,currency"
+    with_one, without = parse("nuts,feed,5,KGM,1,EUR", "oats,,5,KGM,1,EUR", header=header)
+
+    assert with_one.item.category == "feed"
+    assert without.item.category is UNSET
+    assert with_one.item.key == ("nuts", "KGM", 3)
+
+
+def test_a_category_that_is_no_code_is_refused():
+    with pytest.raises(Refusal) as refused:
+        parse(
+            "nuts,feed & grain,5,KGM,1,EUR", header="item,category,quantity,unit,max_price,currency"
+        )
+
+    assert refused.value.code == "import.category"
 
 
 def test_measured_quantities_have_three_decimals_whatever_the_list_says():

@@ -452,7 +452,7 @@ async def carry_log(giver, taker):
     """Carry one author's own log ahead of all others."""
     for log, held in giver.store.logs.items():
         if held.wid == giver.coop.wid:
-            entries = giver.store.log_entries(log, 1, held.head.seq, 1 << 20)
+            entries = giver.store.log_entries(log, 1, held.head.seq, 1 << 20, 1_000).entries
             await taker.ingest.receive([e.envelope for e in entries])
 
 

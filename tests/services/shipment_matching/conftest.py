@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.services.shipment_matching.roads import Roads
 
+from sheaf_node.plugins import host as host_module
 from sheaf_services.shipment_matching.problem import (
     Fleet,
     Problem,
@@ -63,3 +65,20 @@ def read_instance() -> Callable[[str], bytes]:
 def small_pdptw() -> bytes:
     """Return a file with two requests among five places."""
     return Path(__file__).with_name("small_pdptw.txt").read_bytes()
+
+
+@pytest.fixture
+def jobs_here(monkeypatch):
+    """Run what belongs into a process of its own here: a start costs a second, a plan nothing."""
+
+    async def run(function, *args):
+        return function(*args)
+
+    monkeypatch.setattr(host_module, "run_apart", run)
+
+
+@pytest.fixture
+async def roads(federation, jobs_here):
+    made = Roads(federation)
+    await federation.begin()
+    return made

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import msgspec
 import pytest
+from tests.services.shipment_matching.roads import (
+    LAST,
+    PALLETS,
+    SERVICE,
+    Roads,
+    fleet,
+    request,
+    visit,
+)
 
 from sheaf_node.plugins import host as host_module
 from sheaf_protocol.errors import Refusal
@@ -16,140 +24,17 @@ from sheaf_protocol.records import (
     HoldConfirm,
     HoldRequest,
     MatchAccept,
-    Order,
-    OrderResponse,
-    Place,
     PlannedTrip,
-    Price,
     ShipmentBooking,
-    TransportRequest,
     Vector,
-    Verdict,
     Visit,
     Window,
 )
-from sheaf_protocol.records.order import DropLine
-from sheaf_protocol.records.values import Item
 from sheaf_protocol.testing.author import START_MS
-from sheaf_services.shipment_matching.attempt import (
-    Failed,
-    OwnCost,
-    attempt_matching,
-    attempt_own,
-)
+from sheaf_services.shipment_matching.attempt import Failed, OwnCost, attempt_own
 from sheaf_services.shipment_matching.deal import ACCEPT_MS, GIVEN_BACK_MS, HOLD_MS, group_of
 from sheaf_services.shipment_matching.judging import MOST_PLANNED
-from sheaf_services.shipment_matching.planning import Budgets
-from sheaf_services.shipment_matching.service import ShipmentMatching
-from sheaf_services.shipment_matching.solve import Budget, Matching
 from sheaf_services.shipment_matching.split import proportional_shares
-
-SERVICE = "shipment_matching"
-NAMES = ("Yard", "North", "East", "South", "West")
-DAY = {"from_ms": START_MS, "to_ms": START_MS + 10 * 3_600_000}
-WINDOW = Window(**DAY)
-LAST = 2**53 - 1
-PALLETS = {"load": Vector(pallets=1)}
-LONG_NAME = {"name": "x" * 999, "lat_udeg": 0, "lon_udeg": 0}
-
-
-def fleet(vehicles: int = 3, **changes) -> bytes:
-    """Five places on one road, a minute apart, the yard at its end; a minute costs 1."""
-    given = {
-        "ref": "roads-1",
-        "provider": "test",
-        "places": [{"name": name, "lat_udeg": 0, "lon_udeg": 0} for name in NAMES],
-        "seconds": [60 * abs(a - b) for a in range(5) for b in range(5)],
-        "depot": 0,
-        "vehicles": vehicles,
-        "vehicle": {"load": 10},
-        "tariff": {"amount": 1, "base_s": 60, "currency": "GBP", "per_trip": 0},
-        "window": DAY,
-    }
-    return json.dumps(given | changes).encode()
-
-
-def visit(place: int, from_ms: int, to_ms: int) -> Visit:
-    return Visit(place=place, service_s=0, window=Window(from_ms=from_ms, to_ms=to_ms))
-
-
-def request(ref: str, places: tuple[int, int], **changes) -> TransportRequest:
-    ends = [Visit(place=place, service_s=30, window=WINDOW) for place in places]
-    given = {"delivery": ends[1], "load": Vector(load=3), "pickup": ends[0], "ref": ref}
-    return TransportRequest(**({"table_ref": "roads-1"} | given | changes))
-
-
-class Roads:
-    """A haulier, two buyers whose goods go the same way, a matcher and a rival to it."""
-
-    def __init__(self, federation):
-        self.federation = federation
-        self.clock = federation.clock
-        self.haul = federation.join("Haul", "carrier")
-        self.hill = federation.join("Hill", "buyer")
-        self.dale = federation.join("Dale", "buyer")
-        self.match = federation.join("Match", "matcher")
-        self.rival = federation.join("Rival", "matcher", "carrier")
-
-    async def ask(self, vehicles: int = 3):
-        await self.haul.command(SERVICE, "publish_capacity", fleet(vehicles))
-        await self.hill.publish(request("h1", (1, 3)))
-        await self.hill.publish(request("h2", (3, 1)))
-        await self.dale.publish(request("d1", (2, 4)))
-        await self.federation.settle()
-
-    async def plan(self) -> str:
-        reply = await self.match.command(SERVICE, "match")
-        await self.federation.settle()
-        return reply["state"]
-
-    async def propose(self, proposal, by=None):
-        entry = await (by or self.match).publish(proposal, [proposal.capacity])
-        await self.federation.settle()
-        return entry
-
-    async def draft(self):
-        """Return a right proposal that was not published yet, nobody else having heard of it."""
-        await self.ask()
-        self.federation.away = {n for n in self.federation.nodes if n is not self.match}
-        assert await self.plan() == "planning"
-        [seen] = self.match.seen("match.propose")
-        return seen
-
-    def verdicts(self, subject: bytes) -> dict[str, str]:
-        names = {node.coop.cid: node.coop.name for node in self.federation.nodes}
-        found = [s for n in self.federation.nodes for s in n.seen("verdict", by=n)]
-        return {names[s.cid]: s.record.code for s in found if s.record.subject == subject}
-
-    def all_say(self, code: str, **others: str) -> dict[str, str]:
-        return {node.coop.name: code for node in self.federation.nodes} | others
-
-    async def shown(self, node=None, proposal_id=None):
-        report = await (node or self.match).view(SERVICE)
-        if proposal_id is None:
-            return report["proposals"][-1]
-        [found] = [p for p in report["proposals"] if p["id"] == proposal_id.hex()]
-        return found
-
-
-@pytest.fixture
-def jobs_here(monkeypatch):
-    """Run what belongs into a process of its own here: a start costs a second, a plan nothing."""
-
-    async def run(function, *args):
-        return function(*args)
-
-    monkeypatch.setattr(host_module, "run_apart", run)
-
-
-@pytest.fixture
-async def roads(federation, jobs_here):
-    made = Roads(federation)
-    await federation.begin()
-    return made
-
-
-# --- the whole way
 
 
 async def test_requests_become_booked_trips_that_every_node_verified(roads):
@@ -255,9 +140,6 @@ async def test_a_capacity_whose_day_is_over_is_not_planned_on(roads):
     assert await roads.plan() == "idle"
 
 
-# --- requests that do not fit
-
-
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
@@ -345,9 +227,6 @@ async def test_a_capacity_in_anothers_name_is_none(roads):
     await roads.federation.settle()
 
     assert (await roads.match.view(SERVICE))["capacities"] == 1
-
-
-# --- proposals that are wrong in one place
 
 
 def with_trip(proposal, **changes):
@@ -500,7 +379,7 @@ async def test_a_party_whose_baseline_is_padded_says_so_and_nothing_is_booked(ro
 
 async def carry(giver, taker, upto):
     for log in giver.store.logs:
-        entries = giver.store.log_entries(log, 1, 1_000, 1 << 20)
+        entries = giver.store.log_entries(log, 1, 1_000, 1 << 20, 1_000).entries
         kept = [e for e in entries if e.header.wid != giver.coop.wid or e.header.seq <= upto]
         await taker.ingest.receive([e.envelope for e in kept])
 
@@ -544,9 +423,6 @@ async def test_a_matcher_has_no_more_than_so_many_plans_of_ours(roads):
 async def settle_without_check(roads):
     roads.federation.away = set()
     await roads.federation.settle()
-
-
-# --- consent
 
 
 async def test_a_party_accepts_one_proposal_for_a_request_at_a_time(roads):
@@ -594,9 +470,6 @@ async def test_an_acceptance_by_a_stranger_changes_nothing(roads):
     assert (await roads.shown())["status"] == "offered"
     assert not roads.match.seen("hold.request")
     assert proposal.record.requests
-
-
-# --- holds
 
 
 async def test_vehicles_that_another_took_first_are_refused_and_the_rest_released(roads):
@@ -788,247 +661,3 @@ async def roads_until_accepted(roads):
             await node.turn()
     [right] = roads.match.seen("match.propose")
     return right
-
-
-# --- commands
-
-
-async def test_a_command_sent_again_publishes_nothing_new(roads):
-    first = await roads.haul.command(SERVICE, "publish_capacity", fleet())
-    again = await roads.haul.command(SERVICE, "publish_capacity", fleet())
-
-    assert (first["published"], again["published"]) == (2, 0)
-    with pytest.raises(Refusal) as caught:
-        await roads.haul.command(SERVICE, "publish_capacity", fleet(vehicles=4))
-    assert caught.value.code == "match.ref_used"
-
-
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        pytest.param({"seconds": [0]}, "match.json", id="too few seconds"),
-        pytest.param({"speed": 5}, "match.json", id="a word that there is not"),
-        pytest.param({"depot": 5}, "match.problem_invalid", id="a depot off the table"),
-        pytest.param({"seconds": [7] * 25}, "match.problem_invalid", id="a way to where one is"),
-        pytest.param({"vehicle": {}}, "match.dimension", id="a vehicle without a limit"),
-        pytest.param(
-            {"places": [LONG_NAME] * 100, "seconds": [0] * 10_000},
-            "match.table",
-            id="names that leave no room for a row",
-        ),
-    ],
-)
-async def test_a_fleet_that_no_node_could_plan_on_is_refused(roads, changes, code):
-    with pytest.raises(Refusal) as caught:
-        await roads.haul.command(SERVICE, "publish_capacity", fleet(**changes))
-
-    assert caught.value.code == code
-    assert not roads.haul.count()
-
-
-async def test_a_large_table_travels_in_parts_that_all_fit(roads):
-    size = 300
-    places = [{"name": f"place {n}", "lat_udeg": 0, "lon_udeg": 0} for n in range(size)]
-    seconds = [abs(a - b) for a in range(size) for b in range(size)]
-
-    reply = await roads.haul.command(
-        SERVICE, "publish_capacity", fleet(places=places, seconds=seconds)
-    )
-    await roads.federation.settle()
-
-    parts = [seen.record for seen in roads.hill.seen("travel.table")]
-    assert reply["published"] == len(parts) + 1 == 7
-    assert sum(part.rows for part in parts) == size
-
-
-async def test_a_pdptw_file_is_published_in_parts_and_matched(roads, small_pdptw):
-    day = {"day_ms": str(START_MS)}
-    dry = await roads.haul.command(
-        SERVICE, "import_transport", small_pdptw, dry_run="1", **{"as": "carrier"}, **day
-    )
-    await roads.haul.command(SERVICE, "import_transport", small_pdptw, **{"as": "carrier"}, **day)
-    for part, node in enumerate((roads.hill, roads.dale)):
-        options = {"as": "buyer", "of": "2", "is": str(part)} | day
-        first = await node.command(SERVICE, "import_transport", small_pdptw, **options)
-        again = await node.command(SERVICE, "import_transport", small_pdptw, **options)
-        assert (first["published"], again["published"]) == (1, 0)
-    await roads.federation.settle()
-    await roads.plan()
-
-    assert dry["published"] == 2
-    assert (await roads.shown())["is_booked"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param({"as": "driver"}, id="neither carrier nor buyer"),
-        pytest.param({"of": "0"}, id="no part at all"),
-        pytest.param({"is": "one"}, id="text for a number"),
-        pytest.param({"day_ms": str(2**53)}, id="a day beyond all numbers"),
-    ],
-)
-async def test_an_option_that_is_none_is_refused(roads, small_pdptw, options):
-    with pytest.raises(Refusal) as caught:
-        await roads.hill.command(SERVICE, "import_transport", small_pdptw, **options)
-
-    assert caught.value.code == "match.option"
-
-
-async def test_commands_of_another_role_are_refused(roads, small_pdptw):
-    for node, name, body, options in (
-        (roads.hill, "publish_capacity", fleet(), {}),
-        (roads.hill, "import_transport", small_pdptw, {"as": "carrier"}),
-        (roads.haul, "import_transport", small_pdptw, {}),
-    ):
-        with pytest.raises(Refusal) as caught:
-            await node.command(SERVICE, name, body, **options)
-        assert caught.value.code == "policy.role"
-
-
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [
-        pytest.param({"place": {"name": "Hill"}}, "config.invalid", id="more than a name"),
-        pytest.param({"palce": "Hill"}, "config.unknown_key", id="a slip of the keyboard"),
-    ],
-)
-async def test_wrong_settings_are_refused_by_name(roads, settings, code):
-    roads.hill.settings = {SERVICE: settings}
-
-    with pytest.raises(Refusal) as caught:
-        roads.hill.start()
-
-    assert caught.value.code == code
-
-
-# --- from orders to requests
-
-
-@pytest.fixture
-async def shop(federation, jobs_here):
-    """A buyer at North, a supplier at East, a haulier; and a second supplier that meddles."""
-    made = Roads(federation)
-    made.hill.settings = {SERVICE: {"place": "North"}}
-    made.mills = federation.join("Mills", "supplier")
-    made.other = federation.join("Other", "supplier")
-    await federation.begin()
-    return made
-
-
-async def place_order(shop, **answer):
-    order = Order(
-        award=b"\x01" * 32,
-        item=Item(code="nuts", name="", scale=0, unit="XBG"),
-        lines=[DropLine(amount=5, demand=b"\x02" * 32, quantity=1)],
-        offer=b"\x03" * 32,
-        price=Price(amount=5, base=1, currency="GBP"),
-        supplier=shop.mills.coop.cid,
-        window=WINDOW,
-    )
-    entry = await seal(shop.hill, "order.place", order, [shop.mills])
-    at = Place(lat_udeg=0, lon_udeg=0, name="East")
-    given = {"code": "AP", "order": entry.id, "ship_from": at, "weight_g": 4}
-    false = {"code": "AP", "order": entry.id, "weight_g": 9}
-    await seal(shop.other, "order.response", OrderResponse(**(given | false)), [shop.hill])
-    await seal(shop.mills, "order.response", OrderResponse(**(given | answer)), [shop.hill])
-    await shop.federation.settle()
-    return entry
-
-
-async def seal(node, kind, record, to):
-    from sheaf_node.ingest import Draft  # noqa: PLC0415
-    from sheaf_protocol.codec import encode  # noqa: PLC0415
-    from sheaf_protocol.envelope import SEALED  # noqa: PLC0415
-    from sheaf_protocol.sealing import Author, seal_private  # noqa: PLC0415
-
-    fid = node.federation.certificate.fid
-    author = Author(fid, node.coop.cid, node.coop.wid)
-    keys = [other.coop.prekey[0] for other in (node, *to)]
-    salt = node.federation.random(56)
-    body = seal_private(kind, [], encode(record), keys, author=author, random=salt)
-    [entry] = await node.ingest.publish(fid, [Draft(kind=SEALED, refs=[], body=body)])
-    return entry
-
-
-async def test_an_accepted_order_asks_for_transport_once(shop):
-    order = await place_order(shop)
-    assert not shop.hill.seen("transport.request")
-    await shop.haul.command(SERVICE, "publish_capacity", fleet(vehicle={"weight_g": 10}))
-    await shop.federation.settle()
-    shop.hill.start()
-    await shop.federation.settle()
-
-    [asked] = [seen.record for seen in shop.hill.seen("transport.request")]
-
-    assert (asked.pickup.place, asked.delivery.place) == (2, 1)
-    assert (asked.order, asked.load.weight_g) == (order.id, 4)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param({"code": "RE"}, id="refused"),
-        pytest.param({"weight_g": 0}, id="without weight"),
-        pytest.param({"weight_g": msgspec.UNSET}, id="weight not said"),
-        pytest.param({"ship_from": msgspec.UNSET}, id="place not said"),
-        pytest.param(
-            {"ship_from": Place(lat_udeg=0, lon_udeg=0, name="Moon")}, id="from off the table"
-        ),
-    ],
-)
-async def test_an_order_that_cannot_be_carried_asks_for_nothing(shop, answer):
-    await shop.haul.command(SERVICE, "publish_capacity", fleet(vehicle={"weight_g": 10}))
-    await place_order(shop, **answer)
-
-    assert not shop.hill.seen("transport.request")
-
-
-# --- jobs
-
-
-def test_a_job_comes_back_with_a_reason_and_never_with_an_exception(road):
-    broken = msgspec.structs  # no problem at all
-    tiny = Budget(starts=1, iterations_per_task=1, cpu_s=1)
-
-    assert attempt_own(broken, tiny).code == "match.solver_failed"
-    assert attempt_matching(road, 0, tiny, tiny).code == "match.no_plan"
-    assert isinstance(attempt_matching(road, 1, tiny, tiny), Matching)
-    assert attempt_own(road.for_party("a"), tiny) == OwnCost(minor=6)
-
-
-async def test_a_solver_that_fails_is_told_in_the_report(roads, monkeypatch):
-    async def run(function, *args):
-        return Failed(code="match.solver_failed", detail="")
-
-    monkeypatch.setattr(host_module, "run_apart", run)
-    await roads.ask()
-    await roads.plan()
-
-    assert await roads.plan() == "stuck"
-    report = await roads.match.view(SERVICE)
-    assert {row["reason"] for row in report["unserved"]} == {"match.solver_failed"}
-
-
-async def test_the_answer_to_no_question_is_passed_over(roads):
-    roads.match.hosts[SERVICE].service.finish("match:none", None)
-    await roads.ask()
-
-    assert await roads.plan() == "planning"
-
-
-async def test_a_verdict_of_others_on_anything_is_harmless(roads):
-    for n in range(50):
-        await roads.rival.publish(Verdict(code="match.spam", level="full", subject=bytes([n]) * 32))
-    await roads.ask()
-    await roads.plan()
-    [proposal] = roads.match.seen("match.propose")
-    await roads.rival.publish(Verdict(code="match.spam", level="full", subject=proposal.id))
-    await roads.federation.settle()
-
-    assert (await roads.shown())["is_booked"]
-
-
-def test_budgets_are_an_argument():
-    assert ShipmentMatching.follows
-    assert Budgets().pooled.starts > 1

@@ -12,23 +12,31 @@ from entries import (
     EXPIRES_MS,
     FID,
     INCEPTION_ID,
+    LATER,
     MANAGER,
+    MANAGER_2,
+    NEXT,
     ROTATION,
     SALT,
     START_MS,
     WRITER,
+    chain,
     close,
     cut,
     delegate,
     elements,
+    ended,
     entry,
     inception,
+    raw_header,
+    revoke,
+    rotate,
 )
 from kit import ZERO, Key, array, blob, hashed, integer, mapping, tag, text
 from nacl import bindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 PAYLOAD = SALT + BODY
 HEADER = array(*elements(PAYLOAD, 1, ZERO))
@@ -66,12 +74,23 @@ def encoding() -> str:
 
 
 def identity() -> str:
-    """Return an inception, a delegation and a close."""
+    """Return a key log of five operations: inception, delegate, close, revoke, rotate."""
+    return "\n".join([_begun(), _delegated(), _closed(), _revoked(), _rotated()])
+
+
+CLOSING: Final = close(DELEGATED_ID, 2, cut(2, ID_2))
+CLOSING_ID: Final = hashed("key-op", CLOSING)
+REVOKING: Final = revoke(CLOSING_ID, 3, 0, 2, writers=array(ended(cut(1, ID_1))))
+REVOKING_ID: Final = hashed("key-op", REVOKING)
+ROTATING: Final = rotate(REVOKING_ID, 4, 0, 1, 2)
+
+
+def _begun() -> str:
     fields = {
         "country": "GB",
         "manager": MANAGER.public.hex(),
         "name": "Hill Farm Co-op",
-        "next": [hashed("next", Key.of(b"n").public).hex()],
+        "next": _promised(NEXT),
         "nonce": (b"n" * 16).hex(),
         "op": "inception",
         "prev": ZERO.hex(),
@@ -79,7 +98,20 @@ def identity() -> str:
         "seq": 0,
         "threshold": 2,
     }
-    later = {
+    return (
+        view("Operation 0", fields)
+        + "\n"
+        + dump(
+            body=inception(),
+            cid=CID,
+            operation_id=INCEPTION_ID,
+            signature_of_first_rotation_key=ROTATION[0].sign("key-op", inception()),
+        )
+    )
+
+
+def _delegated() -> str:
+    fields = {
         "cid": CID.hex(),
         "expires_ms": EXPIRES_MS,
         "key": WRITER.public.hex(),
@@ -88,41 +120,96 @@ def identity() -> str:
         "role": "writer",
         "seq": 1,
     }
-    cuts = [{"fid": FID.hex(), "last_head": ID_2.hex(), "last_seq": 2}]
-    closed = {
+    signature = MANAGER.sign("key-op", delegate())
+    return (
+        view("Operation 1", fields)
+        + "\n"
+        + dump(body=delegate(), operation_id=DELEGATED_ID, signature_of_manager=signature)
+    )
+
+
+def _closed() -> str:
+    fields = {
         "cid": CID.hex(),
-        "cuts": cuts,
+        "cuts": [_cut_view(2, ID_2)],
         "key": WRITER.public.hex(),
         "op": "close",
         "prev": DELEGATED_ID.hex(),
         "seq": 2,
     }
-    closing = close(DELEGATED_ID, 2, cut(2, ID_2))
-    return "\n".join(
-        [
-            view("Operation 0", fields),
-            dump(
-                body=inception(),
-                cid=CID,
-                operation_id=INCEPTION_ID,
-                signature_of_first_rotation_key=ROTATION[0].sign("key-op", inception()),
-            ),
-            view("Operation 1", later),
-            dump(
-                body=delegate(),
-                operation_id=DELEGATED_ID,
-                signature_of_manager=MANAGER.sign("key-op", delegate()),
-            ),
-            "Operation 2 ends the writer at the second entry of chapter 05. In every other\n"
-            "federation nothing that it wrote counts.\n",
-            view("Operation 2", closed),
-            dump(
-                body=closing,
-                operation_id=hashed("key-op", closing),
-                signature_of_manager=MANAGER.sign("key-op", closing),
-            ),
-        ]
+    caption = (
+        "Operation 2 ends the writer at the second entry of chapter 05. In every other\n"
+        "federation nothing that it wrote counts.\n\n"
     )
+    signature = MANAGER.sign("key-op", CLOSING)
+    return (
+        caption
+        + view("Operation 2", fields)
+        + "\n"
+        + dump(body=CLOSING, operation_id=CLOSING_ID, signature_of_manager=signature)
+    )
+
+
+def _revoked() -> str:
+    fields = {
+        "by": [0, 2],
+        "cid": CID.hex(),
+        "manager": MANAGER_2.public.hex(),
+        "op": "revoke",
+        "prev": CLOSING_ID.hex(),
+        "seq": 3,
+        "writers": [{"cuts": [_cut_view(1, ID_1)], "key": WRITER.public.hex()}],
+    }
+    caption = (
+        "Operation 3: the second entry was a thief's, who had the manager key too. The first and\n"
+        "the third rotation key name another manager and move the cut.\n\n"
+    )
+    return (
+        caption
+        + view("Operation 3", fields)
+        + "\n"
+        + dump(
+            body=REVOKING,
+            operation_id=REVOKING_ID,
+            signature_of_rotation_0=ROTATION[0].sign("key-op", REVOKING),
+            signature_of_rotation_2=ROTATION[2].sign("key-op", REVOKING),
+        )
+    )
+
+
+def _rotated() -> str:
+    fields = {
+        "by": [0, 1, 2],
+        "cid": CID.hex(),
+        "manager": MANAGER_2.public.hex(),
+        "next": _promised(LATER),
+        "op": "rotate",
+        "prev": REVOKING_ID.hex(),
+        "rotation": [key.public.hex() for key in NEXT],
+        "seq": 4,
+        "threshold": 2,
+        "writers": [],
+    }
+    return (
+        "Operation 4 shows the keys that the inception promised.\n\n"
+        + view("Operation 4", fields)
+        + "\n"
+        + dump(
+            body=ROTATING,
+            operation_id=hashed("key-op", ROTATING),
+            signature_of_next_0=NEXT[0].sign("key-op", ROTATING),
+            signature_of_next_1=NEXT[1].sign("key-op", ROTATING),
+            signature_of_next_2=NEXT[2].sign("key-op", ROTATING),
+        )
+    )
+
+
+def _promised(listed: Sequence[Key]) -> list[str]:
+    return [hashed("next", key.public).hex() for key in listed]
+
+
+def _cut_view(seq: int, head: bytes) -> dict[str, Any]:
+    return {"fid": FID.hex(), "last_head": head.hex(), "last_seq": seq}
 
 
 def envelope() -> str:
@@ -152,13 +239,42 @@ def envelope() -> str:
 
 
 def log() -> str:
-    """Return the ids that chain two entries."""
-    return dump(
-        log_id=LOG_ID,
-        entry_1=ID_1,
-        entry_2_prev=ID_1,
-        entry_2=ID_2,
-        fork_leaf_at_2=hashed("fork", LOG_ID, (2).to_bytes(8), ID_1),
+    """Return a run of three entries with one signature, and a proof over its first two."""
+    id_2, wire_2 = entry(2, ID_1)
+    id_3, wire_3 = entry(3, id_2)
+    other_id, other = entry(2, ID_1, body=mapping(other=integer(1)))
+    sides = sorted([(id_2, [wire_2, wire_3]), (other_id, [other])])
+    proof = array(*(chain(*wires) for _, wires in sides))
+    entries = ["header_1", "", "payload"], ["header_2", "", "payload"]
+    names = {
+        id_2: [["header_2", "header_3"], "signature_3"],
+        other_id: [["other_2"], "signature_o"],
+    }
+    return "\n".join(
+        [
+            view(
+                "The run, with the bytes below by their names",
+                [*entries, ["header_3", "signature_3", "payload"]],
+            ),
+            view("The tail of entry 1, for an answer that ends with it", names[id_2]),
+            view("The fork proof", [names[id_] for id_, _ in sides]),
+            dump(
+                log_id=LOG_ID,
+                entry_1=ID_1,
+                header_2=raw_header(wire_2),
+                entry_2=id_2,
+                header_3=raw_header(wire_3),
+                entry_3=id_3,
+                signature_3=WRITER.sign("entry-signature", raw_header(wire_3)),
+                tail_of_entry_1=chain(wire_2, wire_3),
+                other_2=raw_header(other),
+                other_entry_2=other_id,
+                signature_o=WRITER.sign("entry-signature", raw_header(other)),
+                fork_proof=proof,
+                fork_proof_id=hashed("fork-proof", *(id_ for id_, _ in sides)),
+                fork_leaf_at_2=hashed("fork", LOG_ID, (2).to_bytes(8), ID_1),
+            ),
+        ]
     )
 
 
@@ -166,7 +282,7 @@ def frontier() -> str:
     """Return the frontier of one log of two entries."""
     item = array(blob(LOG_ID), integer(2), blob(ID_2[:8]))
     return view("The item", [LOG_ID.hex(), 2, ID_2[:8].hex()]) + dump(
-        item=item, root=hashed("frontier", LOG_ID, (2).to_bytes(8), ID_2)
+        item=item, root=hashed("frontier-leaf", LOG_ID, (2).to_bytes(8), ID_2)
     )
 
 

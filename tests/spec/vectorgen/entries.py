@@ -7,7 +7,12 @@ from typing import Any, Final
 from kit import ZERO, Key, array, blob, hashed, integer, mapping, text
 
 ROTATION: Final = (Key.of(b"1"), Key.of(b"2"), Key.of(b"3"))
+NEXT: Final = (Key.of(b"n"), Key.of(b"o"), Key.of(b"p"))
+LATER: Final = (Key.of(b"q"), Key.of(b"r"), Key.of(b"s"))
+"""The keys promised by the inception, and those promised where they are shown."""
+GUARDIANS: Final = (Key.of(b"4"), Key.of(b"5"), Key.of(b"6"))
 MANAGER, WRITER, STRANGER = Key.of(b"m"), Key.of(b"w"), Key.of(b"x")
+MANAGER_2: Final = Key.of(b"h")
 MIXED_ORDER: Final = bytes.fromhex(
     "cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d"
 )
@@ -19,21 +24,36 @@ START_MS: Final = 1_767_225_600_000
 EXPIRES_MS: Final = START_MS + 90 * 86_400_000
 
 
+def keys(listed: tuple[Key, ...]) -> bytes:
+    """Return the bytes of a list of public keys."""
+    return array(*(blob(key.public) for key in listed))
+
+
+def promise(listed: tuple[Key, ...]) -> bytes:
+    """Return the bytes of the hashes that promise keys."""
+    return array(*(blob(hashed("next", key.public)) for key in listed))
+
+
 def inception(**changes: bytes) -> bytes:
     """Return the bytes of an inception; changes replace encoded values."""
     fields = {
         "country": text("GB"),
         "manager": blob(MANAGER.public),
         "name": text("Hill Farm Co-op"),
-        "next": array(blob(hashed("next", Key.of(b"n").public))),
+        "next": promise(NEXT),
         "nonce": blob(b"n" * 16),
         "op": text("inception"),
         "prev": blob(ZERO),
-        "rotation": array(*(blob(key.public) for key in ROTATION)),
+        "rotation": keys(ROTATION),
         "seq": integer(0),
         "threshold": integer(2),
     }
-    return mapping(**{**fields, **changes})
+    return sorted_map({**fields, **changes})
+
+
+def sorted_map(fields: dict[str, bytes]) -> bytes:
+    """Return a map of at most 15 keys in their order."""
+    return mapping(**dict(sorted(fields.items())))
 
 
 def key_op(body: bytes, *keys: Key) -> bytes:
@@ -79,6 +99,48 @@ def close(prev: bytes, seq: int, *cuts: bytes) -> bytes:
     )
 
 
+def ended(*cuts: bytes, key: bytes = WRITER.public) -> bytes:
+    """Return the bytes of a writer that an operation ends at these cuts."""
+    return mapping(cuts=array(*cuts), key=blob(key))
+
+
+def revoke(prev: bytes, seq: int, /, *by: int, **changes: bytes) -> bytes:
+    """Return the bytes of a revoke of the first manager by rotation keys."""
+    fields = {
+        "by": array(*map(integer, by)),
+        "cid": blob(CID),
+        "manager": blob(MANAGER_2.public),
+        "op": text("revoke"),
+        "prev": blob(prev),
+        "seq": integer(seq),
+        "writers": array(),
+    }
+    return sorted_map({**fields, **changes})
+
+
+def rotate(prev: bytes, seq: int, /, *by: int, **changes: bytes) -> bytes:
+    """Return the bytes of a rotate to the keys that the inception promised."""
+    fields = {
+        "by": array(*map(integer, by)),
+        "cid": blob(CID),
+        "manager": blob(MANAGER_2.public),
+        "next": promise(LATER),
+        "op": text("rotate"),
+        "prev": blob(prev),
+        "rotation": keys(NEXT),
+        "seq": integer(seq),
+        "threshold": integer(2),
+        "writers": array(),
+    }
+    return sorted_map({**fields, **changes})
+
+
+def recover(prev: bytes, seq: int, /, *by: int, **changes: bytes) -> bytes:
+    """Return the bytes of a recover by guardians, to keys that nothing promised."""
+    fresh = {"op": text("recover"), "rotation": keys(LATER), "next": promise(ROTATION)}
+    return rotate(prev, seq, *by, **{**fresh, **changes})
+
+
 BEGUN: Final = key_op(inception(), *ROTATION[:2])
 DELEGATED: Final = key_op(delegate(), MANAGER)
 DELEGATED_ID: Final = hashed("key-op", delegate())
@@ -122,6 +184,35 @@ def entry(
 def envelope(header: bytes, key: Key, payload: bytes) -> bytes:
     """Return the envelope of header bytes, whatever they are."""
     return array(blob(header), blob(key.sign("entry-signature", header)), blob(payload))
+
+
+def chain(*wires: bytes) -> bytes:
+    """Return the tail or branch over these envelopes, with the signature of the last."""
+    return array(array(*(split(wire)[0] for wire in wires)), split(wires[-1])[1][:66])
+
+
+def consecutive(count: int) -> list[tuple[bytes, bytes]]:
+    """Return the first entries of a log, each on the one before."""
+    entries = [entry()]
+    for seq in range(2, count + 1):
+        entries.append(entry(seq, entries[-1][0]))
+    return entries
+
+
+def signed_by(key: Key, purpose: str, wire: bytes) -> bytes:
+    """Return an envelope with its signature replaced by another over the same header."""
+    header, rest = split(wire)
+    return b"\x93" + header + blob(key.sign(purpose, raw_header(wire))) + rest[66:]
+
+
+def raw_header(wire: bytes) -> bytes:
+    """Return the bytes of an envelope's header."""
+    return split(wire)[0][3 if wire[1] == 0xC5 else 2 :]
+
+
+def id_of(wire: bytes) -> bytes:
+    """Return the id of an envelope."""
+    return hashed("entry", raw_header(wire))
 
 
 def without_signature(wire: bytes) -> bytes:

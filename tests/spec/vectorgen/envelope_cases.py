@@ -1,4 +1,4 @@
-"""Envelopes, chapter 04: the input is one envelope, the output the entry's id."""
+"""Envelopes, chapter 04: the input is one envelope as it is pushed, the output the entry's id."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from entries import (
     without_signature,
 )
 from kit import ZERO, Case, array, blob, integer, mapping, text
+from nacl import bindings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 PAYLOAD = SALT + BODY
 ID, WIRE = entry()
 PLAIN = elements(PAYLOAD, 1, ZERO)
+HEADER = array(*PLAIN)
+SIGNATURE = WRITER.sign("entry-signature", HEADER)
+MOST = 2**53 - 1
+MINUS_ONE = b"\xff"
+FIRST_REF = b"r" * 32
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 def cases() -> Iterator[Case]:
@@ -33,10 +40,25 @@ def cases() -> Iterator[Case]:
     yield _ok("unknown_kind", "VER-2", "Stored and relayed like any other.", *unknown[::-1])
     refs = entry(refs=array(*[blob(b"r" * 32)] * 16))
     yield _ok("sixteen_refs", "ENV-1", "The longest header there is.", *refs[::-1])
-    for name, clause, code, comment, wire in REFUSED:
+    yield from _bounds()
+    for name, clause, code, comment, wire in [*REFUSED, *ELEMENTS, *FORMS, *SIGNATURES]:
         yield Case(
             id=f"04-envelope/{name}", clause=clause, expect=code, comment=comment, input=wire
         )
+
+
+def _bounds() -> Iterator[Case]:
+    longest = entry(kind=text("k" * 24))
+    yield _ok("kind_of_24_bytes", "ENV-1", "The longest.", *longest[::-1])
+    every = entry(kind=text("x_9.a"))
+    yield _ok("kind_of_every_class", "ENV-1", "Letter, digit, dot, underline.", *every[::-1])
+    last = entry(MOST, b"p" * 32, time_ms=integer(MOST), expires_ms=integer(MOST))
+    yield _ok("largest_integers", "ENV-1", "Three at 2^53-1.", *last[::-1])
+    past = entry(expires_ms=integer(1))
+    comment = "A payload that may be dropped may be kept."
+    yield _ok("expires_before_written", "ENV-1", comment, *past[::-1])
+    twice = entry(refs=array(*[blob(FIRST_REF)] * 2))
+    yield _ok("ref_twice", "ENV-1", "Refs are a list and no set.", *twice[::-1])
 
 
 def _ok(name: str, clause: str, comment: str, wire: bytes, output: bytes) -> Case:
@@ -136,9 +158,9 @@ REFUSED = [
     ),
     (
         "signature_missing",
-        "ENV-5",
+        "LOG-23",
         "env.signature",
-        "A live entry is checked in full.",
+        "An entry that is pushed carries its own.",
         without_signature(WIRE),
     ),
     (
@@ -158,5 +180,159 @@ REFUSED = [
         "enc.nil",
         "The salt is no part of the body, and the body is CMP-1.",
         entry(body=b"\xc0")[1],
+    ),
+]
+
+CLAUSES = {
+    "enc.float": "ENC-8",
+    "enc.int_range": "ENC-10",
+    "enc.nil": "ENC-7",
+    "env.header": "ENV-1",
+    "env.version": "ENV-2",
+}
+ELEMENTS = [
+    (name, CLAUSES[code], code, comment, _changed(**changes))
+    for name, code, comment, changes in [
+        ("fid_of_33_bytes", "env.header", "Ids are whole.", {"fid": blob(b"f" * 33)}),
+        ("fid_as_text", "env.header", "Ids are bytes.", {"fid": text("f" * 32)}),
+        ("cid_of_31_bytes", "env.header", "Ids are whole.", {"cid": blob(b"c" * 31)}),
+        ("wid_of_33_bytes", "env.header", "A key has 32.", {"wid": blob(b"w" * 33)}),
+        ("prev_empty", "env.header", "The first names 32 zero bytes.", {"prev": blob(b"")}),
+        ("seq_negative", "env.header", "Numbers begin at 1.", {"seq": MINUS_ONE}),
+        ("seq_as_text", "env.header", "A number.", {"seq": text("1")}),
+        ("seq_too_large", "enc.int_range", "2^53.", {"seq": integer(MOST + 1)}),
+        ("kind_empty", "env.header", "At least one.", {"kind": text("")}),
+        ("kind_with_hyphen", "env.header", "Not of the set.", {"kind": text("x-note")}),
+        ("kind_with_space", "env.header", "Not of the set.", {"kind": text("x note")}),
+        ("kind_with_newline", "env.header", "A last line end counts.", {"kind": text("x.a\n")}),
+        ("kind_not_ascii", "env.header", "Not of the set.", {"kind": text("caf\u00e9")}),
+        ("kind_as_bytes", "env.header", "A kind is text.", {"kind": blob(b"verdict")}),
+        ("time_negative", "env.header", "Before 1970.", {"time_ms": MINUS_ONE}),
+        ("time_too_large", "enc.int_range", "2^53.", {"time_ms": integer(MOST + 1)}),
+        ("time_as_float", "enc.float", "No floats.", {"time_ms": b"\xcb" + bytes(8)}),
+        ("expires_negative", "env.header", "0 is never.", {"expires_ms": MINUS_ONE}),
+        ("expires_too_large", "enc.int_range", "2^53.", {"expires_ms": integer(MOST + 1)}),
+        ("expires_nil", "enc.nil", "0 is never.", {"expires_ms": b"\xc0"}),
+        ("payload_hash_of_31_bytes", "env.header", "Whole.", {"payload_hash": blob(b"h" * 31)}),
+        ("payload_len_65537", "env.header", "One too many.", {"payload_len": integer(65_537)}),
+        ("ref_of_31_bytes", "env.header", "Ids are whole.", {"refs": array(blob(b"r" * 31))}),
+        ("refs_no_list", "env.header", "One ref is a list of one.", {"refs": blob(FIRST_REF)}),
+        ("flags_false", "env.header", "A number.", {"flags": b"\xc2"}),
+        ("version_true", "env.version", "Not 1, though some compare so.", {"v": b"\xc3"}),
+        ("version_zero", "env.version", "There was none.", {"v": integer(0)}),
+    ]
+]
+
+FORMS = [
+    ("header_empty", "ENC-1", "enc.malformed", "No value.", _raw(b"")),
+    ("header_a_map", "ENV-1", "env.header", "Elements have no names.", _raw(mapping())),
+    ("header_with_more", "ENC-2", "enc.trailing", "One value.", _raw(HEADER + b"\x00")),
+    (
+        "payload_of_another",
+        "ENV-4",
+        "env.payload_hash",
+        "A payload is worth nothing under another header.",
+        entry(sent=SALT + mapping(a=integer(1)))[1],
+    ),
+    (
+        "payload_len_differs",
+        "ENV-4",
+        "env.payload_hash",
+        "The hash fits, the length does not.",
+        _changed(payload_len=integer(len(PAYLOAD) + 1)),
+    ),
+    (
+        "payload_without_salt",
+        "ENV-4",
+        "env.payload_hash",
+        "The body alone.",
+        entry(sent=BODY)[1],
+    ),
+    ("body_missing", "ENV-10", "enc.malformed", "A salt and nothing.", entry(body=b"")[1]),
+    (
+        "envelope_of_two",
+        "ENV-5",
+        "schema.invalid",
+        "An empty payload is written.",
+        array(blob(HEADER), blob(SIGNATURE)),
+    ),
+    (
+        "envelope_of_four",
+        "ENV-5",
+        "schema.invalid",
+        "A further element needs another version.",
+        array(blob(HEADER), blob(SIGNATURE), blob(PAYLOAD), blob(b"")),
+    ),
+]
+
+
+def _signed(signature: bytes, header: bytes = HEADER) -> bytes:
+    return array(blob(header), blob(signature), blob(PAYLOAD))
+
+
+def _malleated() -> bytes:
+    """Return the signature with the group order added to S: the same to a careless verifier."""
+    s = int.from_bytes(SIGNATURE[32:], "little") + GROUP_ORDER
+    return SIGNATURE[:32] + s.to_bytes(32, "little")
+
+
+def _flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+SIGNATURES = [
+    ("signature_of_63_bytes", "ENV-18", "schema.invalid", "Or empty.", _signed(SIGNATURE[:63])),
+    ("signature_of_65_bytes", "ENV-18", "schema.invalid", "64.", _signed(SIGNATURE + b"\x00")),
+    ("signature_of_1_byte", "ENV-18", "schema.invalid", "Empty is empty.", _signed(b"\x00")),
+    ("signature_zero", "ENV-5", "env.signature", "64 bytes that are none.", _signed(bytes(64))),
+    (
+        "signature_r_flipped",
+        "ENV-5",
+        "env.signature",
+        "A bit of R.",
+        _signed(_flipped(SIGNATURE, 0)),
+    ),
+    (
+        "signature_s_flipped",
+        "ENV-5",
+        "env.signature",
+        "A bit of S.",
+        _signed(_flipped(SIGNATURE, 32)),
+    ),
+    ("signature_malleated", "IDN-5", "env.signature", "S + L.", _signed(_malleated())),
+    (
+        "signature_without_tag",
+        "IDN-3",
+        "env.signature",
+        "Over the bare header: what it is for is part of what is signed.",
+        _signed(bindings.crypto_sign(HEADER, WRITER.secret)[:64]),
+    ),
+    (
+        "signature_over_id",
+        "ENV-5",
+        "env.signature",
+        "The header is signed, not its hash.",
+        _signed(WRITER.sign("entry-signature", ID)),
+    ),
+    (
+        "signature_over_envelope",
+        "ENV-5",
+        "env.signature",
+        "The payload is covered by its hash and not signed beside it.",
+        _signed(WRITER.sign("entry-signature", HEADER + PAYLOAD)),
+    ),
+    (
+        "header_changed_after_signing",
+        "ENV-5",
+        "env.signature",
+        "A ref added.",
+        _signed(SIGNATURE, array(*elements(PAYLOAD, 1, ZERO, refs=array(blob(FIRST_REF))))),
+    ),
+    (
+        "moved_to_other_federation",
+        "ENV-5",
+        "env.signature",
+        "A replay in a federation that it was not written for.",
+        _signed(SIGNATURE, array(*elements(PAYLOAD, 1, ZERO, fid=blob(b"f" * 32)))),
     ),
 ]

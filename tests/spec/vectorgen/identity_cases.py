@@ -6,25 +6,29 @@ from typing import TYPE_CHECKING
 
 from entries import (
     BEGUN,
-    CID,
     DELEGATED,
     DELEGATED_ID,
     MANAGER,
+    MANAGER_2,
     MIXED_ORDER,
     ROTATION,
     STRANGER,
+    WRITER,
     close,
     cut,
     delegate,
+    ended,
     inception,
     key_op,
+    keys,
+    revoke,
 )
+from key_taking import HIGH, LOW, good, row
 from kit import Case, array, blob, hashed, integer, mapping, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LOW, HIGH = (cut(7, fid=bytes([letter]) * 32) for letter in b"ab")
 CLOSED = key_op(close(DELEGATED_ID, 2, LOW, HIGH), MANAGER)
 CLOSED_ID = hashed("key-op", close(DELEGATED_ID, 2, LOW, HIGH))
 SMALL_ORDER = b"\x01" + bytes(31)
@@ -32,35 +36,27 @@ SMALL_ORDER = b"\x01" + bytes(31)
 
 def cases() -> Iterator[Case]:
     """Yield the vectors of chapter 02."""
-    yield _ok("inception_alone", "IDN-2", "The co-op's id is the hash of this body.", BEGUN)
-    yield _ok("writer_delegated", "IDN-12", "The manager opens a writer.", BEGUN, DELEGATED)
-    yield _ok("writer_closed", "IDN-17", "And ends it, log by log.", BEGUN, DELEGATED, CLOSED)
+    yield good("inception_alone", "IDN-2", "The co-op's id is the hash of this body.", BEGUN)
+    yield good("writer_delegated", "IDN-12", "The manager opens a writer.", BEGUN, DELEGATED)
+    yield good("writer_closed", "IDN-17", "And ends it, log by log.", BEGUN, DELEGATED, CLOSED)
     everywhere = key_op(close(DELEGATED_ID, 2), MANAGER)
     comment = "Nothing that it wrote counts anywhere."
-    yield _ok("writer_closed_without_cuts", "IDN-28", comment, BEGUN, DELEGATED, everywhere)
+    yield good("writer_closed_without_cuts", "IDN-28", comment, BEGUN, DELEGATED, everywhere)
     comment = "The most federations that a close can name."
-    yield _ok("writer_closed_in_64", "IDN-27", comment, BEGUN, DELEGATED, _closed_in(64))
-    by_others = key_op(inception(), *ROTATION[1:])
-    yield _ok("inception_by_other_two", "IDN-2", "Any two of three: the same id.", by_others)
-    for name, clause, code, comment, *ops in REFUSED:
-        yield Case(
-            id=f"02-identity/{name}",
-            clause=clause,
-            expect=code,
-            comment=comment,
-            input=array(*ops),
-        )
-
-
-def _ok(name: str, clause: str, comment: str, *ops: bytes) -> Case:
-    return Case(
-        id=f"02-identity/{name}",
-        clause=clause,
+    yield good("writer_closed_in_64", "IDN-27", comment, BEGUN, DELEGATED, _closed_in(64))
+    wide = inception(name=text("\U0001f33e" * 120))
+    yield Case(
+        id="02-identity/name_of_120_beyond_the_bmp",
+        clause="IDN-19",
         expect="ok",
-        comment=comment,
-        input=array(*ops),
-        output=CID,
+        comment="A character is a code point: 240 units of UTF-16, 480 bytes.",
+        input=array(key_op(wide, *ROTATION[:2])),
+        output=hashed("coop", wide),
     )
+    by_others = key_op(inception(), *ROTATION[1:])
+    yield good("inception_by_other_two", "IDN-2", "Any two of three: the same id.", by_others)
+    for name, clause, code, comment, *ops in (*REFUSED, *TWO_USES, *AFTER_A_GAP):
+        yield row(name, clause, code, comment, *ops)
 
 
 def _closed_in(count: int) -> bytes:
@@ -72,6 +68,117 @@ def _forged(body: bytes) -> bytes:
     good = key_op(body, MANAGER)
     return good[:-1] + bytes([good[-1] ^ 1])
 
+
+PREKEY = delegate(role=text("prekey"))
+PREKEY_ID, PREKEYED = hashed("key-op", PREKEY), key_op(PREKEY, MANAGER)
+WITHOUT_PREKEY = revoke(PREKEY_ID, 2, 0, 1, writers=array(ended()))
+
+TWO_USES = [
+    (
+        "writer_delegated_as_prekey",
+        "IDN-16",
+        "key.reused",
+        "A key is for signing or for being sealed to.",
+        BEGUN,
+        DELEGATED,
+        key_op(delegate(DELEGATED_ID, 2, role=text("prekey")), MANAGER),
+    ),
+    (
+        "prekey_delegated_as_writer",
+        "IDN-16",
+        "key.reused",
+        "As above.",
+        BEGUN,
+        PREKEYED,
+        key_op(delegate(PREKEY_ID, 2), MANAGER),
+    ),
+    (
+        "prekey_delegated_twice",
+        "IDN-16",
+        "key.reused",
+        "A new time takes a new key.",
+        BEGUN,
+        PREKEYED,
+        key_op(delegate(PREKEY_ID, 2, role=text("prekey")), MANAGER),
+    ),
+    (
+        "prekey_delegated_after_its_end",
+        "IDN-16",
+        "key.reused",
+        "It ended because its secret was lost.",
+        BEGUN,
+        PREKEYED,
+        key_op(WITHOUT_PREKEY, *ROTATION[:2]),
+        key_op(delegate(hashed("key-op", WITHOUT_PREKEY), 3, role=text("prekey")), MANAGER_2),
+    ),
+    (
+        "manager_among_rotation_keys",
+        "IDN-71",
+        "key.invalid",
+        "Whoever stole it would have one of those that take it away.",
+        key_op(inception(manager=blob(ROTATION[2].public)), *ROTATION[:2]),
+    ),
+    (
+        "manager_among_guardians",
+        "IDN-71",
+        "key.invalid",
+        "As above.",
+        key_op(inception(guardian_threshold=integer(1), guardians=keys((MANAGER,))), *ROTATION[:2]),
+    ),
+    (
+        "rotation_key_among_guardians",
+        "IDN-71",
+        "key.invalid",
+        "A guardian helps who lost the rotation keys.",
+        key_op(
+            inception(guardian_threshold=integer(1), guardians=keys(ROTATION[2:])), *ROTATION[:2]
+        ),
+    ),
+    (
+        "manager_delegated_as_writer",
+        "IDN-71",
+        "key.invalid",
+        "The manager key would lie on the machine that writes.",
+        BEGUN,
+        key_op(delegate(key=blob(MANAGER.public)), MANAGER),
+    ),
+    (
+        "rotation_key_delegated_as_prekey",
+        "IDN-71",
+        "key.invalid",
+        "Rotation keys are offline.",
+        BEGUN,
+        key_op(delegate(role=text("prekey"), key=blob(ROTATION[0].public)), MANAGER),
+    ),
+    (
+        "revoke_to_a_writer",
+        "IDN-71",
+        "key.invalid",
+        "A writer's key does not become the manager's.",
+        BEGUN,
+        DELEGATED,
+        key_op(revoke(DELEGATED_ID, 2, 0, 1, manager=blob(WRITER.public)), *ROTATION[:2]),
+    ),
+]
+
+AFTER_A_GAP = [
+    (
+        "manager_of_mixed_order_after_gap",
+        "ENV-19",
+        "key.invalid",
+        "Whatever stands in the gap, this operation will never do.",
+        BEGUN,
+        key_op(revoke(DELEGATED_ID, 2, 0, 1, manager=blob(MIXED_ORDER)), *ROTATION[:2]),
+    ),
+    (
+        "operation_of_other_coop_after_gap",
+        "ENV-19",
+        "key.wrong_coop",
+        "As above.",
+        BEGUN,
+        key_op(delegate(DELEGATED_ID, 2, cid=blob(bytes(32))), MANAGER),
+    ),
+]
 
 REFUSED = [
     ("no_operation", "IDN-9", "key.empty", "Nothing names the co-op."),
@@ -258,5 +365,12 @@ REFUSED = [
         "schema.invalid",
         "A legal person has a name.",
         key_op(inception(name=text("")), *ROTATION[:2]),
+    ),
+    (
+        "name_of_121_beyond_the_bmp",
+        "IDN-19",
+        "schema.invalid",
+        "One character too many.",
+        key_op(inception(name=text("\U0001f33e" * 121)), *ROTATION[:2]),
     ),
 ]

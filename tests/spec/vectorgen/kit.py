@@ -65,15 +65,19 @@ def integer(value: int) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """Return text of at most 255 bytes."""
+    """Return text of at most 65,535 bytes."""
     raw = value.encode()
+    if len(raw) > 255:
+        return b"\xda" + len(raw).to_bytes(2) + raw
     return (bytes([0xA0 | len(raw)]) if len(raw) < 32 else b"\xd9" + bytes([len(raw)])) + raw
 
 
 def blob(value: bytes) -> bytes:
     """Return bytes."""
-    head = b"\xc4" + bytes([len(value)]) if len(value) < 256 else b"\xc5" + len(value).to_bytes(2)
-    return head + value
+    size = len(value)
+    if size > 65_535:
+        return b"\xc6" + size.to_bytes(4) + value
+    return (b"\xc4" + bytes([size]) if size < 256 else b"\xc5" + size.to_bytes(2)) + value
 
 
 def array(*items: bytes) -> bytes:

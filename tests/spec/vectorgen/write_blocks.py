@@ -17,7 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import blocks_blob
+import blocks_erasure
 import blocks_examples
+import blocks_link
+import blocks_story
 from msgspec import inspect
 
 from sheaf_protocol import limits
@@ -34,6 +38,7 @@ BLOCK: Final = re.compile(r"(<!-- begin: ([a-z0-9_]+) -->\n).*?(<!-- end -->)", 
 SUBJECTS: Final = (
     "capacity",
     "demand",
+    "erasure",
     "hold",
     "match",
     "offer",
@@ -48,11 +53,21 @@ MESSAGES: Final = (
     messages.ControlWant,
     messages.ControlItems,
     messages.Scope,
+    messages.Idle,
     messages.Compare,
     messages.Have,
+    messages.Tree,
+    messages.TreeWant,
     messages.Want,
     messages.Entries,
     messages.Served,
+    messages.Lagged,
+    messages.Subscribe,
+    messages.PayloadWant,
+    messages.Payloads,
+    messages.BlobWant,
+    messages.BlobPiece,
+    messages.BlobEnd,
     messages.Credit,
     messages.Reject,
     messages.Bye,
@@ -242,7 +257,11 @@ def blocks(folder: Path) -> Mapping[str, Callable[[], str]]:
         "messages": message_table,
         "turns": turn_table,
         "errors": lambda: error_table(folder),
+        **blocks_blob.EXAMPLES,
         **blocks_examples.EXAMPLES,
+        **blocks_erasure.EXAMPLES,
+        **blocks_link.EXAMPLES,
+        **blocks_story.EXAMPLES,
     }
 
 

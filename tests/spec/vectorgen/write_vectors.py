@@ -7,12 +7,30 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import blob_cases
 import charter_cases
 import encoding_cases
 import envelope_cases
+import erasure_cases
+import federation_cases
+import fork_cases
+import frontier_cases
+import handshake_cases
 import identity_cases
+import json_view_cases
+import key_history_cases
+import lifecycle_cases
 import log_cases
 import merkle_cases
+import message_cases
+import proof_cases
+import record_cases
+import recover_cases
+import revoke_cases
+import rotate_cases
+import sealing_cases
+import signature_cases
+import subscription_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +42,29 @@ def all_cases() -> Iterator[Case]:
     """Yield the vectors of all chapters."""
     for module in (
         identity_cases,
+        revoke_cases,
+        rotate_cases,
+        recover_cases,
+        key_history_cases,
+        signature_cases,
         encoding_cases,
+        json_view_cases,
         envelope_cases,
+        sealing_cases,
+        erasure_cases,
         log_cases,
+        proof_cases,
+        fork_cases,
+        frontier_cases,
+        subscription_cases,
+        handshake_cases,
+        message_cases,
+        blob_cases,
         charter_cases,
+        federation_cases,
         merkle_cases,
+        record_cases,
+        lifecycle_cases,
     ):
         yield from module.cases()
 

@@ -1,0 +1,95 @@
+"""One log while a batch is decided: who writes it, and how far it has come.
+
+What is looked up here does not move while a decision is made, so it is looked up once for a log and
+not once for an entry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sheaf_node.store.model import FORKED
+from sheaf_protocol.digest import short
+from sheaf_protocol.errors import Fault, RemoteProtocolError
+from sheaf_protocol.limits import MAX_INT
+from sheaf_protocol.log import EMPTY, Head, require_next, require_writer
+
+if TYPE_CHECKING:
+    from sheaf_node.ingest.model import Opened
+    from sheaf_node.store import State
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.proof import Run
+
+
+class LogProgress:
+    """The head of a log as the entries decided so far leave it, and what its author may."""
+
+    def __init__(self, state: State, federation: Federation | None, first: Opened) -> None:
+        header = first.header
+        held = state.logs.get(first.log)
+        head = EMPTY if held is None else held.head
+        self.seq, self._id, self._time_ms = head.seq, head.id, head.time_ms
+        self.forked_at = None if held is None else held.forked_at
+        self._federation = federation
+        self._keys = state.key_logs.get(header.cid)
+        writer = None if self._keys is None else self._keys.writers.get(header.wid)
+        self._free_until_ms = -1
+        """Until when an entry's time alone says that the writer may write it."""
+        if writer is not None and not writer.is_closed:
+            self._free_until_ms = MAX_INT if writer.expires_ms is None else writer.expires_ms
+        self._may: dict[str, bool] = {}
+        self._kept: list[tuple[int, int, Run]] = []
+
+    def require_author(self, item: Opened) -> None:
+        """Return if the author may write in this federation at this place, else raise."""
+        header = item.header
+        if self._federation is None:
+            raise not_yet("charter.unknown_federation", f"federation {short(header.fid)}")
+        if self._keys is None:
+            raise not_yet("key.unknown", f"the key log of co-op {short(header.cid)}")
+        if header.time_ms > self._free_until_ms:
+            require_writer(self._keys, header, item.id)
+        if not self._federation.is_member(header.cid):
+            raise not_yet("charter.not_member", f"co-op {short(header.cid)} to be a member")
+
+    def require_not_forked(self, item: Opened) -> None:
+        """Return if the entry lies below the place at which its log is known to fork."""
+        if self.forked_at is not None and item.header.seq >= self.forked_at:
+            detail = f"writer {short(item.header.wid)} forked its log at {self.forked_at}"
+            raise RemoteProtocolError(FORKED, f"{detail}, got {item.header.seq}")
+
+    def require_next(self, item: Opened) -> None:
+        """Return if the entry continues the log, else raise as the log rule does."""
+        header = item.header
+        if header.seq != self.seq + 1 or header.prev != self._id or header.time_ms < self._time_ms:
+            require_next(Head(seq=self.seq, id=self._id, time_ms=self._time_ms), header)
+
+    def may(self, item: Opened) -> bool:
+        """Return whether the charter lets the author publish the entry's kind."""
+        kind = item.header.kind
+        known = self._may.get(kind)
+        if known is None:
+            federation = self._federation
+            known = federation is not None and federation.may(item.header.cid, kind)
+            self._may[kind] = known
+        return known
+
+    def advance(self, item: Opened) -> None:
+        """Move the head on to an entry that was accepted."""
+        self.seq, self._id, self._time_ms = item.header.seq, item.id, item.header.time_ms
+
+    def keep(self, run: Run, first: int) -> None:
+        """Note that entries of a run were accepted, beginning at this place of it."""
+        self._kept.append((run.entries[first].header.seq, first, run))
+
+    def kept_at(self, seq: int) -> tuple[Run, int] | None:
+        """Return where in this batch the entry of a number was accepted, or None."""
+        for start, first, run in reversed(self._kept):
+            if start <= seq:
+                return run, first + seq - start
+        return None
+
+
+def not_yet(code: str, expected: str) -> RemoteProtocolError:
+    """Return the refusal of what may be right later."""
+    return RemoteProtocolError(code, f"expected {expected}", Fault.NOT_YET)

@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.node.taking import Bench, make_ingest
+
+from sheaf_node.clock import ManualClock
+from sheaf_node.events import Arrivals
+from sheaf_node.store import Store
+from sheaf_protocol.testing.author import START_MS, make_coop, make_federation
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    mill, hill, dale = (make_coop(name) for name in ("Mill", "Hill Farm", "Dale Supplies"))
+    certificate = make_federation([(mill, ["buyer"]), (hill, ["buyer"]), (dale, ["supplier"])])
+    store = Store.open(tmp_path / "sheaf.db", random=bytes)
+    clock, arrivals = ManualClock(START_MS), Arrivals()
+    ingest = make_ingest(store, mill, clock, arrivals)
+    for coop in (mill, hill, dale):
+        await ingest.receive_key_ops(coop.cid, coop.key_ops)
+    await ingest.receive_certificate(certificate)
+    yield Bench(ingest, store, arrivals, clock, mill, hill, dale, certificate)
+    await store.close()
