@@ -1,0 +1,82 @@
+// Chapter 10: the tables of records are data too, so shapes are built from them.
+
+import { chapter } from "./chapter.mjs";
+import { refuseUnless } from "./refusal.mjs";
+import { boolean, bytes, integer, list, map, text } from "./shape.mjs";
+
+// What a record is built of. The JSON view (chapter 03) has other bytes and maps.
+export const CMP1 = { bytes, map };
+
+const ROW = /^\| `(\w+)` \| (optional)? ?\| (.+) \|$/gm;
+const TABLES = new Map();
+for (const section of chapter("10-records").split(/^### /m).slice(1)) {
+  const rows = [...section.matchAll(ROW)];
+  if (rows.length > 0) TABLES.set(section.split("\n", 1)[0], rows);
+}
+
+const number = (digits) => (digits === "2^53-1" ? 2 ** 53 - 1 : Number(digits.replaceAll(",", "")));
+
+// How a cell of the third column reads, and what it means.
+const FORMS = [
+  [/^integer (\S+)\.\.(\S+)$/, (kit, least, most) => integer(number(least), number(most))],
+  [/^(\d+) bytes$/, (kit, size) => kit.bytes(number(size))],
+  [/^(\d+)\.\.(\d+) bytes$/, (kit, least, most) => kit.bytes(number(least), number(most))],
+  [/^boolean$/, () => boolean],
+  [/^text `(.+)`$/, (kit, pattern) => text(whole(pattern))],
+  [/^text `(.+)`, (\d+)\.\.(\d+) characters$/, (kit, pattern, least, most) =>
+    text(whole(pattern), number(least), number(most))],
+  [/^(\d+)\.\.(\d+) of (.+)$/, (kit, least, most, item) =>
+    list(shapeOfCell(kit, item), number(least), number(most))],
+  [/^\[(\w+)\]\(#\w+\)$/, (kit, name) => shapeOf(kit, name)],
+  [/^`"(.+)"`$/, (kit, words) => text(whole(words.replaceAll('"` or `"', "|")))],
+];
+
+const whole = (pattern) => new RegExp(`^(?:${pattern.replaceAll("\\|", "|")})$`, "u");
+
+function shapeOfCell(kit, cell) {
+  for (const [form, make] of FORMS) {
+    const found = cell.match(form);
+    if (found) return make(kit, ...found.slice(1));
+  }
+  throw new Error(`chapter 10 has a cell that reads like none before: ${cell}`);
+}
+
+function shapeOf(kit, name) {
+  const required = {};
+  const optional = {};
+  for (const [, key, isOptional, cell] of TABLES.get(name)) {
+    (isOptional ? optional : required)[key] = shapeOfCell(kit, cell);
+  }
+  const fields = kit.map(required, optional);
+  return (value) => {
+    const record = fields(value);
+    BETWEEN[name]?.(record);
+    return record;
+  };
+}
+
+// Rules between the keys of one record: REC-3 to REC-6.
+const BETWEEN = {
+  Window: ({ from_ms, to_ms }) => require(from_ms <= to_ms, "a window that ends after it begins"),
+  "demand.submit": ({ min_quantity, quantity }) =>
+    require(min_quantity <= quantity, "a minimum up to the quantity"),
+  "offer.submit": ({ tiers }) =>
+    tiers.slice(1).forEach((tier, i) => {
+      const isBetter =
+        tier.from_quantity > tiers[i].from_quantity && tier.amount < tiers[i].amount;
+      require(isBetter, "tiers that ascend by quantity and fall in price");
+    }),
+  "travel.table": ({ first_row, rows, seconds, size }) => {
+    require(seconds.length === 4 * rows * size, "four bytes for each cell");
+    require(first_row + rows <= size, "rows within the table");
+  },
+};
+
+const require = (holds, expected) => refuseUnless(holds, "schema.invalid", `expected ${expected}`);
+
+export const hasTable = (kind) => TABLES.has(kind);
+
+// REC-1, REC-2: a body of a kind that has no table is checked for its encoding alone.
+export function readRecord(kind, body, kit = CMP1) {
+  return hasTable(kind) ? shapeOf(kit, kind)(body) : body;
+}
