@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.fuzz.cover import keep, kept
@@ -57,6 +58,8 @@ def main() -> int:
         for name in names:
             load(name).run(bytes.fromhex(args.input))
         return 0
+    if find_spec("atheris") is None:
+        parser.error("expected atheris: `.venv/bin/pip install -e '.[fuzz]'` brings it")
     reports = []
     for name in names:
         reports.append(fuzz(name, args.seconds, is_kept=args.keep))
