@@ -17,7 +17,6 @@ from sheaf_node.keyring import keyring_of, read_files, renew_all, renew_prekey
 from sheaf_node.keyring.renewal import DAY_MS
 from sheaf_node.store.loading import load_state
 from sheaf_node.store.schema import open_reader
-from sheaf_node.store.state import anchors_of
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import Cut, begin_history, merge
 
@@ -42,7 +41,7 @@ def own_history(ops: Sequence[KeyOp], store: Store) -> KeyHistory:
     held = store.key_histories.get(cid)
     if held is None:
         return history
-    anchors = anchors_of(store.certificates.values(), cid)
+    anchors = store.anchors_of(cid)
     for path in (held.path, held.rival):
         history = merge(history, path, anchors)
     return history
@@ -65,7 +64,7 @@ def held_cuts(store: Store, cid: CoopId, wid: WriterId) -> dict[FederationId, Cu
 
 def least_kept(history: KeyHistory, store: Store) -> int:
     """Return how many operations of the path nothing can void: charters name the last of them."""
-    anchors = anchors_of(store.certificates.values(), history.state.cid)
+    anchors = store.anchors_of(history.state.cid)
     named = [place for place, head in enumerate(history.ends[0].heads, start=1) if head in anchors]
     return max(named, default=1)
 

@@ -48,7 +48,7 @@ def new_history(
     `key.wrong_coop` where the operations are another co-op's, `key.quota` (not yet) where `most`
     key logs are held already, and those of `merge`.
     """
-    anchors = state.anchors.get(cid, frozenset())
+    anchors = state.anchors_of(cid)
     if anchor is not None:
         anchors |= {anchor}
     held = history = state.key_histories.get(cid)

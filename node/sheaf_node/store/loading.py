@@ -70,7 +70,7 @@ def _load_control(connection: sqlite3.Connection, state: State) -> None:
         branches[CoopId(cid)][branch].append(data)
     state.key_histories = Histories(
         {
-            cid: Unfolded(partial(_fold, rows, state.anchors.get(cid, frozenset())))
+            cid: Unfolded(partial(_fold, rows, state.anchors_of(cid)))
             for cid, rows in branches.items()
         }
     )

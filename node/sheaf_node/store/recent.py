@@ -31,16 +31,14 @@ class Recent:
     def add(self, effects: Effects, decided: int) -> None:
         """Take up what became durable; entries up to the number `decided` are decided on by now."""
         if effects.judged or effects.has_payloads or effects.marks:
-            self._entries.clear()
-            self._size = 0
+            self._forget()
         if effects.marks:
             self._decided = decided  # these were not found erased by what is a mark just now
         new = [entry for entry in effects.entries if entry.arrival > self._decided]
         if not new:
             return
         if self._entries and self._entries[-1].arrival + 1 != new[0].arrival:
-            self._entries.clear()
-            self._size = 0
+            self._forget()
         self._entries += new
         self._size += sum(entry.envelope.size for entry in new)
         while self._size > MAX_BYTES:
@@ -54,3 +52,7 @@ class Recent:
             return None
         first = arrival + 1 - self._entries[0].arrival
         return self._entries[first : first + limit]
+
+    def _forget(self) -> None:
+        self._entries.clear()
+        self._size = 0

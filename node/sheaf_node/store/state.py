@@ -22,7 +22,7 @@ from sheaf_protocol.limits import MAX_HEADER
 from sheaf_protocol.log import EMPTY, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sheaf_node.store.model import Change, NewEntry
     from sheaf_protocol.charter import Certificate
@@ -54,12 +54,15 @@ class State:
         """Of each key history the state in force."""
         return KeyLogs(self.key_histories)
 
+    def anchors_of(self, cid: CoopId) -> frozenset[Digest]:
+        """Return the heads of a co-op's key log that certificates name."""
+        return self.anchors.get(cid, frozenset())
+
     def add_certificate(self, certificate: Certificate) -> None:
         """Take up a certificate, and what it anchors."""
         self.certificates[certificate.fid] = certificate
         for member in read_charter(certificate).members:
-            known = self.anchors.get(member.cid, frozenset())
-            self.anchors[member.cid] = known | {member.key_head}
+            self.anchors[member.cid] = self.anchors_of(member.cid) | {member.key_head}
 
     def plan(self, change: Change) -> Effects:
         """Return the effects of a change on this state, which stays as it is.
@@ -242,16 +245,6 @@ class State:
         added = sum(1 for known in effects.logs if known not in self.logs)
         number = len(self.logs) + added + 1
         return HeldLog(fid=header.fid, cid=header.cid, wid=header.wid, number=number)
-
-
-def anchors_of(certificates: Iterable[Certificate], cid: CoopId) -> frozenset[Digest]:
-    """Return the heads of a co-op's key log that certificates name: what no other branch undoes."""
-    return frozenset(
-        member.key_head
-        for certificate in certificates
-        for member in read_charter(certificate).members
-        if member.cid == cid
-    )
 
 
 def is_lower(proof: ForkProof, held: ForkProof | None) -> bool:

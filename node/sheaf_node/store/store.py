@@ -149,6 +149,10 @@ class Store:
         """Of each key log the path in force, and beside it the rival where it is frozen."""
         return self._durable.key_histories
 
+    def anchors_of(self, cid: CoopId) -> frozenset[Digest]:
+        """Return the heads of a co-op's key log that no other branch undoes."""
+        return self._durable.anchors_of(cid)
+
     @property
     def certificates(self) -> Mapping[FederationId, Certificate]:
         """The certificates held."""
