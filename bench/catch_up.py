@@ -199,7 +199,7 @@ class Node:
         )
         for other in coops:
             await ingest.receive_key_ops(other.cid, other.key_ops)
-        certificate = make_federation([(each, ["buyer"]) for each in coops])
+        certificate = make_federation([(each, ["member"]) for each in coops])
         await ingest.receive_certificate(certificate)
         return cls(certificate, blobs, store, ingest, arrivals, keyring)
 

@@ -117,8 +117,10 @@ async def ingest_all(
         checks=Checks.CHAIN if variant == "chain" else Checks.EACH,
     )
     own = fold_key_log(keyring.key_ops)
-    members = [Member(cid=c.cid, key_head=c.keys.head, roles=["buyer"]) for c in coops]
-    members.append(Member(cid=own.cid, key_head=own.head, roles=["buyer"]))
+    members = [
+        Member(cid=c.cid, is_suspended=False, key_head=c.keys.head, roles=["member"]) for c in coops
+    ]
+    members.append(Member(cid=own.cid, is_suspended=False, key_head=own.head, roles=["member"]))
     body = genesis_body("Bench", members, bytes(16))
     approvals = [approve(body, c.cid, c.manager) for c in coops]
     approvals.append(approve(body, own.cid, keyring.manager))

@@ -230,7 +230,7 @@ def make_homes(folder: Path) -> list[Path]:
         settings = f'name = "{home.name}"\npeer_port = {own}\npeers = [{dials}]\n'
         (home / CONFIG_FILE).write_text(settings)
     charter = read_charter_file(
-        draft_charter("Bench", [(k.key_ops, ["buyer"]) for k in keyrings], os.urandom(16))
+        draft_charter("Bench", [(k.key_ops, ["member"]) for k in keyrings], os.urandom(16))
     )
     for keyring in keyrings:
         charter = read_charter_file(sign_charter(charter, keyring))

@@ -122,7 +122,7 @@ async def measure(entries: int) -> dict[str, float]:
     """Return the bytes on the wire of both replicas, and the part that one is of the other."""
     now_ms = SystemClock().now_ms()
     coops = [make_coop(f"co-op {n}", now_ms=now_ms) for n in range(AUTHORS + 3)]
-    certificate = make_federation([(coop, ["buyer", "supplier"]) for coop in coops])
+    certificate = make_federation([(coop, ["member", "supplier"]) for coop in coops])
     signed = make_entries(coops[:AUTHORS], certificate, entries, now_ms)
     network = MemoryNetwork()
     sizes = {}

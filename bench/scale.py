@@ -105,8 +105,10 @@ async def fill(home: Path, authors: int, entries: int) -> None:
     (home / CONFIG_FILE).write_text(initial_config(name="Bench", peer_port=0, local_port=0))
     coops = [make_coop(f"co-op {number}", now_ms=now_ms) for number in range(authors)]
     own = fold_key_log(keyring.key_ops)
-    members = [Member(cid=c.cid, key_head=c.keys.head, roles=["buyer"]) for c in coops]
-    members.append(Member(cid=own.cid, key_head=own.head, roles=["buyer"]))
+    members = [
+        Member(cid=c.cid, is_suspended=False, key_head=c.keys.head, roles=["member"]) for c in coops
+    ]
+    members.append(Member(cid=own.cid, is_suspended=False, key_head=own.head, roles=["member"]))
     body = genesis_body("Bench", members, bytes(16))
     approvals = [approve(body, c.cid, c.manager) for c in coops]
     approvals.append(approve(body, own.cid, keyring.require_manager()))
@@ -146,7 +148,7 @@ async def serve_once(home: Path, entries: int) -> dict[str, float]:
     wall_s = time.monotonic() - began
     node = ready.result()
     assert node.parts.store.arrival == entries
-    for host in node.services.values():
+    for host in node.hosts:
         with suppress(Refusal):  # there is no such view, but all that arrived is read first
             await host.view("", Call())
     rss_mb = resident_mb()

@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING
 
 from sheaf_node.api import LocalApi, write_token
 from sheaf_node.blobs import Blobs, Fetching
-from sheaf_node.charter_file import adopted_charters
+from sheaf_node.bridging import NAME as BRIDGING
+from sheaf_node.bridging import bridging_host
+from sheaf_node.charter_file import adopted_charters, adopted_ids
 from sheaf_node.config import CONFIG_FILE, load_config
 from sheaf_node.events import Arrivals
+from sheaf_node.governance import NAME as GOVERNANCE
+from sheaf_node.governance import governance_host
+from sheaf_node.hosting import Hosts
 from sheaf_node.housekeeping import Housekeeping
 from sheaf_node.identity import DailyRenewal, renewed_keyring
 from sheaf_node.ingest import Ingest
@@ -28,19 +33,21 @@ from sheaf_node.peering.aiohttp_network import AiohttpNetwork
 from sheaf_node.plugins import ServiceHost, installed_services, load_services
 from sheaf_node.plugins.host import Parts
 from sheaf_node.store import Store
-from sheaf_protocol.errors import Refusal
+from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.identity import fold_key_log
 from sheaf_protocol.proof import Checks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
+    from sheaf_node.hosting import Maker
     from sheaf_node.keyring import Passphrase
     from sheaf_node.peering.network import Network
-    from sheaf_protocol.digest import EntryId
+    from sheaf_node.plugins import ServiceFactory
+    from sheaf_protocol.charter import Federation
 
 DATABASE = "sheaf.db"
 
@@ -51,7 +58,7 @@ class Node:
 
     config: Config
     parts: Parts
-    services: Mapping[str, ServiceHost]
+    hosts: Hosts
     failed: asyncio.Event
 
 
@@ -93,19 +100,29 @@ async def open_node(
             random=random,
         )
         await _take_up(home, parts)
-        yield Node(config=config, parts=parts, services=_hosts(config, parts), failed=failed)
+        yield Node(config=config, parts=parts, hosts=_hosts(home, config, parts), failed=failed)
     finally:
         await store.close()
 
 
 async def _take_up(home: Path, parts: Parts) -> None:
-    """Bring the store up to the files of the home: our key log, and charters that all signed."""
+    """Bring the store up to the files of the home: our key log, and the charters that it adopted,
+    also of federations that have yet to admit us.
+    """
     ingest, keyring = parts.ingest, parts.keyring
     await ingest.receive_key_ops(keyring.cid, keyring.key_ops)
-    for charter in adopted_charters(home, besides=parts.store.certificates):
-        for ops in charter.key_logs:
-            await ingest.receive_key_ops(fold_key_log(ops).cid, ops)
-        await ingest.receive_certificate(charter.certificate)
+    ingest.adopt(*adopted_ids(home))
+    chains = parts.store.chains
+    held = {fid: chain.links for fid, chain in chains.items()}
+    for charter in adopted_charters(home, held=held):
+        key_logs = {fold_key_log(ops).cid: ops for ops in charter.key_logs}
+        for certificate in charter.certificates:
+            try:
+                await ingest.receive_certificate(certificate, key_logs=key_logs, wanted=True)
+            except RemoteProtocolError:
+                # It held when it was adopted; what is refused contradicts what came since.
+                if certificate is charter.certificate:
+                    raise
 
 
 async def serve(
@@ -162,7 +179,7 @@ def _api(node: Node, token: str, peering: Peering, fetching: Fetching) -> LocalA
         store=node.parts.store,
         ingest=node.parts.ingest,
         keyring=node.parts.keyring,
-        services=node.services,
+        hosts=node.hosts.by_federation,
         peering=peering,
         blobs=fetching,
     )
@@ -185,7 +202,7 @@ def _housekeeping(node: Node) -> Housekeeping:
         store=node.parts.store,
         arrivals=node.parts.arrivals,
         clock=node.parts.clock,
-        keeps=partial(_is_kept, node.services),
+        keeps=node.hosts.keeps,
         retention_days=node.config.retention_days,
     )
 
@@ -193,8 +210,7 @@ def _housekeeping(node: Node) -> Housekeeping:
 async def _run_services(node: Node, renewal: DailyRenewal, housekeeping: Housekeeping) -> None:
     """Run all services until the store fails; a service that breaks takes no other with it."""
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(host.run()) for host in node.services.values()]
-        running.append(tasks.create_task(renewal.run()))
+        running = [tasks.create_task(node.hosts.run()), tasks.create_task(renewal.run())]
         running.append(tasks.create_task(housekeeping.run()))
         await node.failed.wait()
         for task in running:
@@ -205,10 +221,6 @@ def free_bytes(home: Path) -> int:
     """Return how much of the disk that a home is on may still be written."""
     disk = os.statvfs(home)
     return disk.f_bavail * disk.f_frsize
-
-
-def _is_kept(services: Mapping[str, ServiceHost], id_: EntryId) -> bool:
-    return any(host.keeps(id_) for host in services.values())
 
 
 def _require_services(config: Config, home: Path) -> None:
@@ -222,17 +234,19 @@ def _require_services(config: Config, home: Path) -> None:
             raise Refusal("config.unknown_key", detail + hint)
 
 
-def _hosts(config: Config, parts: Parts) -> Mapping[str, ServiceHost]:
-    """Return a host for each installed service, in the node's first federation."""
-    for federation in parts.ingest.federations.values():
-        return {
-            name: ServiceHost(
-                name,
-                factory,
-                config.services.get(name, {}),
-                federation=federation,
-                parts=parts,
-            )
-            for name, factory in load_services().items()
-        }
-    return {}
+def _hosts(home: Path, config: Config, parts: Parts) -> Hosts:
+    """Return the hosts of what is built in and of each installed service, in all federations."""
+    makers: dict[str, Maker] = {
+        name: partial(_service_host, name, factory, config, parts)
+        for name, factory in load_services().items()
+    }
+    makers[GOVERNANCE] = partial(governance_host, parts, home=home)
+    makers[BRIDGING] = partial(bridging_host, parts)
+    return Hosts(parts.ingest, parts.arrivals, makers)
+
+
+def _service_host(
+    name: str, factory: ServiceFactory, config: Config, parts: Parts, federation: Federation
+) -> ServiceHost:
+    settings = config.services.get(name, {})
+    return ServiceHost(name, factory, settings, federation=federation, parts=parts)

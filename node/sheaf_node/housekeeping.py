@@ -154,7 +154,7 @@ class Housekeeping:
     def _logs_of(self, cid: CoopId) -> Iterator[tuple[LogId, Writer]]:
         """Yield each log that a co-op may have, held or not, with its writer."""
         for wid, writer in self._store.key_logs[cid].writers.items():
-            for fid in self._store.certificates:
+            for fid in self._store.chains:
                 yield log_id(fid, cid, wid), writer
 
     def _is_retired(self, writer: Writer) -> bool:

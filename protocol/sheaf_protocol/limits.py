@@ -67,6 +67,9 @@ MAX_CERTIFICATE: Final = 524_288
 MAX_MEMBERS: Final = 1_024
 """Members of one federation."""
 
+MAX_TREATY: Final = 4_096
+"""Bytes of the body of a treaty: each charter of both federations carries it."""
+
 MAX_CLOCK_AHEAD_MS: Final = 300_000
 """Five minutes: an entry further in the future is asked for again later."""
 
@@ -94,6 +97,9 @@ MAX_HANDSHAKE: Final = 524_288
 ERASE_AFTER_MS: Final = 72 * 3_600_000
 """How long an erase may be taken back: a weekend and a day to notice a mistake, or a theft."""
 
+BALLOT_KEPT_MS: Final = 30 * 86_400_000
+"""How long after it closed a ballot may still be certified: a month to find a quorum of nodes."""
+
 EXPIRE_GRACE_MS: Final = 7 * 86_400_000
 """How long after `expires_ms` a payload is kept: nodes that were away for a week still get it."""
 
@@ -105,3 +111,7 @@ WRITER_LIFETIME_MS: Final = 90 * 86_400_000
 
 PREKEY_LIFETIME_MS: Final = 30 * 86_400_000
 """How long a sealing key is offered to senders."""
+
+DIFFERENCING_MS: Final = 72 * 3_600_000
+"""How long after a published demand curve another may not differ from it in fewer than k co-ops:
+within three days most lines are what they were; weekly rounds are not held up."""

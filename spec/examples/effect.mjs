@@ -6,17 +6,21 @@ import { readRecord } from "./record.mjs";
 import { refuseUnless } from "./refusal.mjs";
 import { readSealed } from "./sealed.mjs";
 
-const ROLES = table(chapter("09-charter"), "roles").map(([role, kinds]) => [role, codes(kinds)]);
+const ROLES = table(chapter("09-charter"), "roles").map(([role, , kinds]) => [role, codes(kinds)]);
 const KINDS = table(chapter("14-versioning-and-kinds"), "kinds");
 const PRIVATE = KINDS.flatMap(([kind, , travels]) => (travels === "sealed" ? codes(kind) : []));
+
+// CHR-5, CHR-6
+export function mayPublish(kind, roles) {
+  const allowed = ROLES.filter(([, kinds]) => kinds.includes(kind)).map(([role]) => role);
+  const mayAll = allowed.length === 0 || allowed.includes("every member");
+  return mayAll || allowed.some((role) => roles.includes(role));
+}
 
 // `roles` are those of the author in the charter.
 export function judgeEffect({ header: { kind }, payload }, roles) {
   refuseUnless(!PRIVATE.includes(kind), "policy.unsealed", `${kind} in the open`); // ENV-7
-  const allowed = ROLES.filter(([, kinds]) => kinds.includes(kind)).map(([role]) => role);
-  const mayAll = allowed.length === 0 || allowed.includes("every member"); // CHR-6
-  const isAllowed = mayAll || allowed.some((role) => roles.includes(role));
-  refuseUnless(isAllowed, "policy.role", `${kind} by ${roles}`);
+  refuseUnless(mayPublish(kind, roles), "policy.role", `${kind} by ${roles}`);
   const body = readBody(payload);
   if (kind === "sealed") readSealed(body);
   else readRecord(kind, body);

@@ -6,8 +6,11 @@ import { foundFederation } from "./charter.mjs";
 import { readPiece, verifyPiece } from "./blob.mjs";
 import { encode } from "./cmp1-encode.mjs";
 import { decode } from "./cmp1.mjs";
+import { judgeExport, judgeImport } from "./crossing.mjs";
+import { judgeRounds, judgeTally } from "./deciding-judge.mjs";
 import { judgeEffect } from "./effect.mjs";
 import { openEnvelope, readBody } from "./envelope.mjs";
+import { judgeChain } from "./epoch.mjs";
 import { judgeErasure } from "./erasure.mjs";
 import { verifyForkProof } from "./fork.mjs";
 import { readView } from "./json-view.mjs";
@@ -21,10 +24,14 @@ import { verifyPath } from "./merkle.mjs";
 import { isSigned, readTail } from "./proof.mjs";
 import { readRecord } from "./record.mjs";
 import { refuseUnless } from "./refusal.mjs";
-import { bytes, digest, integer, list, map, text, tuple } from "./shape.mjs";
+import { boolean, bytes, digest, integer, list, map, text, tuple } from "./shape.mjs";
+import { checkOpening, checkTotals, judgeCoops, judgeLines } from "./private-demand.mjs";
 import { openSealed } from "./sealed.mjs";
 import { isValidKey, verify } from "./strict1.mjs";
+import { judgeStanding } from "./standing.mjs";
 import { judgeSubscription } from "./subscription.mjs";
+import { sumsAbove } from "./sum-tree.mjs";
+import { DIRECTION, project, readTreaty, verifyAgreement } from "./treaty.mjs";
 
 const MAX_PAYLOAD = 65_536;
 const MAX_INPUT = 1_048_576; // Wrappers are no messages of the protocol; any room will do.
@@ -47,6 +54,46 @@ const SEALED = map({
   public: bytes(32),
   secret: bytes(32),
 });
+const LINE = list(integer(0), 0, 128);
+const OPENING = { blinding: bytes(32), cap: integer(0), levels: integer(0), line: LINE };
+const COMMITMENT = map({ ...OPENING, commitment: bytes(32) });
+const TOTALS = map({ ...OPENING, commitments: list(bytes(32), 0, 1024) });
+const SUM_TREE = map({
+  cap: integer(0),
+  index: integer(0),
+  levels: integer(0),
+  line: LINE,
+  path: list(tuple(digest, LINE), 0, 16),
+  root: digest,
+  salt: bytes(16),
+});
+const LINES = list(tuple(digest, LINE), 0, 1024);
+const COOPS = list(digest, 0, 1024);
+const PUBLISHED = {
+  lines: [tuple(LINES, list(LINES, 0, 64), integer(0), integer(0)), judgeLines],
+  coops: [tuple(COOPS, list(COOPS, 0, 64), integer(0)), judgeCoops],
+};
+const AGREEMENT = map({ body: ANY, bridges: list(digest, 0, 16), fid: digest });
+const PROJECTION = map({
+  direction: DIRECTION,
+  is_view: boolean,
+  kind: text(/^/),
+  payload: bytes(16, MAX_PAYLOAD),
+});
+const LEAVING = map({
+  ask: openEnvelope,
+  entry: openEnvelope,
+  export: openEnvelope,
+  level: text(/^(allow|limit|pause|end)$/),
+  treaty: (body) => readTreaty(ANY(body)),
+});
+const ENTERING = map({
+  charters: list(tuple(digest, digest, list(text(/^/), 0, 64)), 0, 64),
+  entry: openEnvelope,
+  key_logs: list(foldKeyLog, 0, 64),
+  level: text(/^(allow|limit|pause|end)$/),
+  treaty: (body) => readTreaty(ANY(body)),
+}, { left: text(/^(allow|limit|pause|end)$/) });
 const VIEW = map({ json: ANY, kind: text(/^/) });
 
 const FOUNDING = tuple(list(foldKeyLog, 0, 1024), (certificate) => certificate);
@@ -55,6 +102,10 @@ const STORY = tuple(
   (certificate) => certificate,
   list(openEnvelope, 1, 256),
 );
+const ANYTHING = (value) => value;
+const CHAIN = tuple(list(readOperations, 0, 1024), list(ANYTHING, 1, 1024));
+const PLACE = map({ body: ANY, cid: digest, kind: text(/^/), seq: integer(1), wid: bytes(32) });
+const PLACED = tuple(list(readOperations, 0, 1024), list(ANYTHING, 1, 1024), PLACE);
 const RUNS = tuple(list(digest, 0, 1024), list(readOperations, 0, 1024));
 const BATCH = tuple(foldKeyLog, list(openEnvelope, 0, 256), list(readTail, 0, 256));
 
@@ -113,6 +164,18 @@ function charter(input) {
   return foundFederation(certificate, keyLogs).fid;
 }
 
+function epoch(input) {
+  const { path, isForked } = judgeChain(...CHAIN(decode(input, MAX_INPUT)));
+  refuseUnless(!isForked, "charter.forked", "two certificates on one");
+  return path.at(-1).id;
+}
+
+function standing(input) {
+  const [operations, certificates, entry] = PLACED(decode(input, MAX_INPUT));
+  const { path } = judgeChain(operations, certificates);
+  return encode(judgeStanding(path, entry, decode(entry.body, MAX_PAYLOAD)));
+}
+
 function federation(input) {
   const [keyLogs, certificate, entries] = STORY(decode(input, MAX_INPUT));
   const { fid, members } = foundFederation(certificate, keyLogs);
@@ -149,6 +212,35 @@ function lifecycle(input) {
   return Buffer.from(foldLifecycle(...EVENTS(decode(input, MAX_INPUT))), "ascii");
 }
 
+function published(input) {
+  const [who, ...asked] = decode(input, MAX_INPUT);
+  const [shape, judge] = PUBLISHED[who];
+  judge(shape(asked));
+}
+
+function agreement(input) {
+  const { body, bridges, fid } = AGREEMENT(decode(input, MAX_INPUT));
+  const treaty = readTreaty(body);
+  verifyAgreement(treaty, fid, bridges);
+  return treaty.id;
+}
+
+function projection(input) {
+  const { direction, is_view: isView, kind, payload } = PROJECTION(decode(input, MAX_INPUT));
+  return project(direction, kind, { isView, payload }).payload;
+}
+
+// A co-op that the charters of a federation do not name may publish nothing there.
+function entering(input) {
+  const { charters, key_logs: keyLogs, ...given } = ENTERING(decode(input, MAX_INPUT));
+  const may = (fid, cid) => {
+    const rows = charters.filter(([known]) => known.equals(fid));
+    const own = rows.filter(([, member]) => member.equals(cid));
+    return rows.length > 0 ? own.flatMap(([, , kinds]) => kinds) : undefined;
+  };
+  return judgeImport({ ...given, keyLogs, may });
+}
+
 export const JUDGES = {
   "02-identity": identity,
   "02-key": key,
@@ -166,9 +258,21 @@ export const JUDGES = {
   "06-subscription": (input) => judgeSubscription(decode(input, MAX_INPUT)),
   "07-link": (input) => judgeLink(decode(input, MAX_INPUT)),
   "09-charter": charter,
+  "09-epoch": epoch,
   "09-federation": federation,
+  "09-standing": standing,
   "10-amount": amount,
   "10-merkle": merkle,
   "10-record": record,
   "11-lifecycle": lifecycle,
+  "15-rounds": (input) => judgeRounds(decode(input, MAX_INPUT)),
+  "15-tally": (input) => judgeTally(decode(input, MAX_INPUT)),
+  "16-export": (input) => judgeExport(LEAVING(decode(input, MAX_INPUT))),
+  "16-import": entering,
+  "16-projection": projection,
+  "16-treaty": agreement,
+  "17-commitment": (input) => checkOpening(COMMITMENT(decode(input, MAX_INPUT))),
+  "17-disclosure": published,
+  "17-sum-tree": (input) => encode(sumsAbove(SUM_TREE(decode(input, MAX_INPUT)))),
+  "17-totals": (input) => checkTotals(TOTALS(decode(input, MAX_INPUT))),
 };

@@ -1,4 +1,4 @@
-// Chapter 10: the tables of records are data too, so shapes are built from them.
+// Chapters 09, 10, 15, 16, 17: the tables of records are data too, so shapes are built from them.
 
 import { chapter } from "./chapter.mjs";
 import { refuseUnless } from "./refusal.mjs";
@@ -8,8 +8,9 @@ import { boolean, bytes, integer, list, map, text } from "./shape.mjs";
 export const CMP1 = { bytes, map };
 
 const ROW = /^\| `(\w+)` \| (optional)? ?\| (.+) \|$/gm;
+const CHAPTERS = ["09-charter", "10-records", "15-deciding", "16-treaties", "17-private-demand"];
 const TABLES = new Map();
-for (const section of chapter("10-records").split(/^### /m).slice(1)) {
+for (const section of CHAPTERS.flatMap((name) => chapter(name).split(/^### /m).slice(1))) {
   const rows = [...section.matchAll(ROW)];
   if (rows.length > 0) TABLES.set(section.split("\n", 1)[0], rows);
 }
@@ -27,7 +28,8 @@ const FORMS = [
     text(whole(pattern), number(least), number(most))],
   [/^(\d+)\.\.(\d+) of (.+)$/, (kit, least, most, item) =>
     list(shapeOfCell(kit, item), number(least), number(most))],
-  [/^\[(\w+)\]\(#\w+\)$/, (kit, name) => shapeOf(kit, name)],
+  [/^\[(\w+)\]\((?:[\w-]+\.md)?#\w+\)$/, (kit, name) => shapeOf(kit, name)],
+  [/^`(\d+)`$/, (kit, only) => integer(number(only), number(only))],
   [/^`"(.+)"`$/, (kit, words) => text(whole(words.replaceAll('"` or `"', "|")))],
 ];
 
@@ -38,7 +40,7 @@ function shapeOfCell(kit, cell) {
     const found = cell.match(form);
     if (found) return make(kit, ...found.slice(1));
   }
-  throw new Error(`chapter 10 has a cell that reads like none before: ${cell}`);
+  throw new Error(`a chapter has a cell that reads like none before: ${cell}`);
 }
 
 function shapeOf(kit, name) {
@@ -55,8 +57,12 @@ function shapeOf(kit, name) {
   };
 }
 
-// Rules between the keys of one record: REC-3 to REC-6.
+// Rules between the keys of one record: REC-3 to REC-6, PRV-14, PRV-21.
 const BETWEEN = {
+  "curve.close": ({ bids }) =>
+    bids.slice(1).forEach((bid, i) => require(bid.compare(bids[i]) > 0, "bids in ascending order")),
+  "curve.open": ({ levels }) =>
+    levels.slice(1).forEach((level, i) => require(level > levels[i], "levels that ascend")),
   Window: ({ from_ms, to_ms }) => require(from_ms <= to_ms, "a window that ends after it begins"),
   "demand.submit": ({ min_quantity, quantity }) =>
     require(min_quantity <= quantity, "a minimum up to the quantity"),
@@ -70,9 +76,14 @@ const BETWEEN = {
     require(seconds.length === 4 * rows * size, "four bytes for each cell");
     require(first_row + rows <= size, "rows within the table");
   },
+  "treaty.brake": ({ level, per_day }) =>
+    require((level === "limit") === (per_day !== undefined), "a rate with a limit alone"), // TRT-12
 };
 
 const require = (holds, expected) => refuseUnless(holds, "schema.invalid", `expected ${expected}`);
+
+// The shape of what a table describes that is no record of its own, by the table's name.
+export const shapeNamed = (name) => shapeOf(CMP1, name);
 
 export const hasTable = (kind) => TABLES.has(kind);
 

@@ -21,14 +21,16 @@ export const readSealed = map({
 const INSIDE = map({
   body: bytes(0, MAX_PAYLOAD),
   kind: text(/^[a-z0-9_.]{1,24}$/),
-  pad: bytes(0, 256),
+  pad: bytes(0, 4096),
   refs: list(digest, 0, 16),
 });
 
 // The bytes of the map inside, or undefined where no slot is the reader's.
 export function openSealed(value, { fid, cid, wid }, prekey) {
   const { box, commitment, nonce, slots } = readSealed(value);
-  const hint = hash("hint", prekey.public, nonce).subarray(0, 4);
+  const shared = agree(prekey.secret, slots[0].key.subarray(0, 32)); // ENV-45
+  if (shared === undefined) return undefined;
+  const hint = hash("hint", shared, nonce).subarray(0, 4);
   const ours = slots.filter((slot) => slot.hint.equals(hint)).slice(0, MAX_TRIED);
   const key = ours.map((slot) => openSlot(slot.key, prekey)).find(Boolean);
   if (key === undefined) return undefined;

@@ -68,7 +68,7 @@ async def test_certificate_that_cannot_be_judged_is_not_judged_for_ever(scene: S
 
         assert await evil.ending() == "link.bad_entries"
 
-    assert certificate.fid not in scene.victim.store.certificates
+    assert certificate.fid not in scene.victim.store.chains
     await scene.require_unharmed()
 
 
@@ -77,11 +77,11 @@ async def test_certificate_waits_for_key_logs_that_come_later(scene: Scene) -> N
     coop, friend = scene.victim.coop, make_coop("Friend", now_ms=scene.world.now_ms)
     async with scene.evil() as evil:
         await evil.become_ready()
-        certificate = make_federation([(c, ["buyer"]) for c in (coop, evil.coop, friend)])
+        certificate = make_federation([(c, ["member"]) for c in (coop, evil.coop, friend)])
         await evil.send(ControlItems([], [certificate], [], True))
         await evil.send(key_ops(friend))
 
-        await scene.world.until(lambda: certificate.fid in scene.victim.store.certificates)
+        await scene.world.until(lambda: certificate.fid in scene.victim.store.chains)
         assert await is_alive(evil)
 
 
@@ -188,7 +188,7 @@ def unfinished(scene: Scene, evil: EvilPeer) -> tuple[Certificate, KeyOps]:
     ghost = make_coop("Ghost", now_ms=scene.world.now_ms)
     for _ in range(3):
         ghost.revoke()
-    certificate = make_federation([(c, ["buyer"]) for c in (scene.victim.coop, evil.coop, ghost)])
+    certificate = make_federation([(c, ["member"]) for c in (scene.victim.coop, evil.coop, ghost)])
     return certificate, KeyOps(ghost.cid, [ghost.key_ops[0], ghost.key_ops[-1]])
 
 

@@ -26,7 +26,7 @@ from sheaf_protocol.records import Demand, Item, Price
 from sheaf_protocol.testing.author import START_MS, LogAuthor, derived, make_coop, make_federation
 
 HILL = make_coop("Hill")
-FID = make_federation([(HILL, ["buyer"])]).fid
+FID = make_federation([(HILL, ["member"])]).fid
 BODY = b"\x80"
 ORDER = 2**252 + 27742317777372353535851937790883648493
 """L, the order of Ed25519's group."""

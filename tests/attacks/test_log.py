@@ -56,7 +56,7 @@ async def test_entry_carried_into_another_federation_is_not_signed_for_it(
     world: World, node: RunningNode
 ) -> None:
     # Take an entry of one federation and write another's id over its own.
-    other = make_federation([(world.evil_coop, ["buyer"])], nonce=bytes(15) + b"1")
+    other = make_federation([(world.evil_coop, ["member"])], nonce=bytes(15) + b"1")
     foreign = LogAuthor(world.evil_coop, other.fid, now_ms=world.now_ms).append("x.note", BODY)
     elements = check(foreign.header)
     elements[1] = world.certificate.fid

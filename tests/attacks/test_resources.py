@@ -112,7 +112,7 @@ def test_name_made_of_a_path_leads_to_no_file(tmp_path: Path, name: str) -> None
         home, name="Hill", country="GB", random=os.urandom, now_ms=SystemClock().now_ms()
     )
     before = files_of(tmp_path)
-    draft = draft_charter(name, [(keyring.key_ops, ["buyer"])], bytes(16))
+    draft = draft_charter(name, [(keyring.key_ops, ["member"])], bytes(16))
     charter = read_charter_file(sign_charter(read_charter_file(draft), keyring))
 
     adopt_charter(charter, home)

@@ -115,7 +115,7 @@ class World:
     def __post_init__(self) -> None:
         names = ("Hill", "Dale", "Moor", "Fell")
         self.coops = [make_coop(name, now_ms=self.now_ms) for name in names]
-        self.certificate = make_federation([(coop, ["buyer"]) for coop in self.coops])
+        self.certificate = make_federation([(coop, ["member"]) for coop in self.coops])
 
     @property
     def evil_coop(self) -> TestCoop:
@@ -150,6 +150,7 @@ class World:
         free_bytes: Callable[[], int] | None = None,
         waits: Waits = WAITS,
         has_certificate: bool = True,
+        adopts: bool = False,
         subscription: Filter | None = None,
     ) -> RunningNode:
         """Start a co-op's node on its own folder, as left by the last run.
@@ -179,6 +180,8 @@ class World:
         known = self.coops if knows is None else [coop, *(self.coops[at] for at in knows)]
         for other in known:
             await ingest.receive_key_ops(other.cid, other.key_ops)
+        if adopts:
+            ingest.adopt(self.certificate.fid)
         if has_certificate:
             await ingest.receive_certificate(self.certificate)
         parts = Parts(

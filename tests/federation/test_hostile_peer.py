@@ -273,7 +273,7 @@ async def test_announced_entries_that_never_come(scene: Scene) -> None:
 async def test_entry_of_another_federation(scene: Scene) -> None:
     async with scene.evil() as evil:
         await evil.become_ready()
-        private = make_federation([(evil.coop, ["buyer"])], nonce=bytes(15) + b"1")
+        private = make_federation([(evil.coop, ["member"])], nonce=bytes(15) + b"1")
         foreign = LogAuthor(evil.coop, private.fid, now_ms=evil.now_ms)
         await evil.push(foreign.append("x.note", BODY))
 
@@ -308,7 +308,7 @@ async def test_certificate_nobody_signed(scene: Scene) -> None:
     async with scene.evil() as evil:
         await evil.shake_hands()
         forged = make_federation(
-            [(coop, ["buyer"]) for coop in scene.world.coops], name="Mine", nonce=bytes(15) + b"2"
+            [(coop, ["member"]) for coop in scene.world.coops], name="Mine", nonce=bytes(15) + b"2"
         )
         forged = type(forged)(approvals=forged.approvals[1:], body=forged.body)
         await evil.send(ControlHave([], [forged.fid], [], True))
@@ -317,7 +317,7 @@ async def test_certificate_nobody_signed(scene: Scene) -> None:
 
         assert await evil.ending() == "charter.signature"
 
-    assert forged.fid not in scene.victim.store.certificates
+    assert forged.fid not in scene.victim.store.chains
     await scene.require_unharmed()
 
 

@@ -42,13 +42,13 @@ TOKENS: Final = (b"\x92\x92\x91\xc4", b"\x92\x92\x92\xc4", b"\xc4\x40")
 def _branches() -> list[list[Envelope]]:
     """Return two branches of one log that part at its third entry, and two other logs."""
     hill, dale = make_coop("Hill"), make_coop("Dale")
-    fid = make_federation([(hill, ["buyer"]), (dale, ["buyer"])]).fid
+    fid = make_federation([(hill, ["member"]), (dale, ["member"])]).fid
     author = LogAuthor(hill, fid)
     below = [author.append("x.note", b"\x80") for _ in range(2)]
     twin = author.twin()
     left = [*below, *(author.append("x.left", b"\x80") for _ in range(_LENGTH))]
     right = [*below, *(twin.append("x.right", b"\x80") for _ in range(_LENGTH))]
-    others = [LogAuthor(dale, fid), LogAuthor(hill, make_federation([(hill, ["buyer"])]).fid)]
+    others = [LogAuthor(dale, fid), LogAuthor(hill, make_federation([(hill, ["member"])]).fid)]
     return [left, right, *([o.append("x.note", b"\x80") for _ in range(_LENGTH)] for o in others)]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.link.cipher import Sealer
 
 _HILL, _DALE, _MOOR = (make_coop(name) for name in ("Hill", "Dale", "Moor"))
-_FID: Final = make_federation([(_HILL, ["buyer"]), (_DALE, ["buyer"])]).fid
+_FID: Final = make_federation([(_HILL, ["member"]), (_DALE, ["member"])]).fid
 _MESSAGES: Final = inspect.multi_type_info(get_args(Message))
 _HELLO, _REPLY, _COOP = inspect.multi_type_info([Hello, Reply, CoopId])
 _STORE: Final = bytes(16)

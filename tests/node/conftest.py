@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.node.epochs import Growing, Site
 from tests.node.taking import Bench, make_ingest
 
 from sheaf_node.clock import ManualClock
@@ -13,7 +14,7 @@ from sheaf_protocol.testing.author import START_MS, make_coop, make_federation
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     mill, hill, dale = (make_coop(name) for name in ("Mill", "Hill Farm", "Dale Supplies"))
-    certificate = make_federation([(mill, ["buyer"]), (hill, ["buyer"]), (dale, ["supplier"])])
+    certificate = make_federation([(mill, ["member"]), (hill, ["member"]), (dale, ["supplier"])])
     store = Store.open(tmp_path / "sheaf.db", random=bytes)
     clock, arrivals = ManualClock(START_MS), Arrivals()
     ingest = make_ingest(store, mill, clock, arrivals)
@@ -22,3 +23,17 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await ingest.receive_certificate(certificate)
     yield Bench(ingest, store, arrivals, clock, mill, hill, dale, certificate)
     await store.close()
+
+
+@pytest.fixture
+def growing() -> Growing:
+    return Growing()
+
+
+@pytest.fixture
+async def site(growing: Growing, tmp_path: Path) -> AsyncIterator[Site]:
+    """The node of Mill in a federation that grows."""
+    made = Site(growing, growing.mill, tmp_path)
+    await made.begin()
+    yield made
+    await made.store.close()

@@ -29,8 +29,8 @@ PRICE = Price(amount=10, base=1, currency="GBP")
 LAPSE = PoolLapse(close=SOME, pool=SOME, reason="too_few")
 """What a buyer may not publish."""
 MILL, HILL, DALE = (make_coop(name) for name in ("Mill", "Hill Farm", "Dale Supplies"))
-CERTIFICATE = make_federation([(MILL, ["buyer"]), (HILL, ["buyer"]), (DALE, ["supplier"])])
-OTHER = make_federation([(MILL, ["buyer"]), (HILL, ["buyer"])], "Other", b"\x01" * 16)
+CERTIFICATE = make_federation([(MILL, ["member"]), (HILL, ["member"]), (DALE, ["supplier"])])
+OTHER = make_federation([(MILL, ["member"]), (HILL, ["member"])], "Other", b"\x01" * 16)
 
 
 def demand(ref: str) -> Demand:

@@ -66,7 +66,7 @@ class Story:
         guardians = [signing_key(b"guardian".ljust(32))]
         self.mill, self.evil = make_coop("Mill"), make_coop("Evil", guardians=guardians)
         self.certificates = [
-            make_federation([(self.mill, ["buyer"]), (self.evil, ["buyer"])], name)
+            make_federation([(self.mill, ["member"]), (self.evil, ["member"])], name)
             for name in ("One", "Two")
         ]
         self.known = [KeyPath(coop.cid, list(coop.key_ops)) for coop in (self.mill, self.evil)]

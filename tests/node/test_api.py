@@ -21,8 +21,10 @@ from tests.node.taking import make_keyring
 from sheaf_node.api import LocalApi, guard, read_token, write_token
 from sheaf_node.api.server import MAX_BODY, MAX_CONNECTIONS
 from sheaf_node.blobs import Blobs, Fetching
+from sheaf_node.bridging import bridging_host
 from sheaf_node.clock import ManualClock
 from sheaf_node.events import Arrivals
+from sheaf_node.governance import governance_host
 from sheaf_node.ingest import Ingest
 from sheaf_node.keyring import Keyring
 from sheaf_node.peering import DialStatus, PeerStatus
@@ -40,7 +42,7 @@ from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_f
 DOCS = (Path(__file__).parents[2] / "docs" / "local-api.md").read_text()
 TOKEN = "ab" * 32
 MILL, HILL = make_coop("Mill"), make_coop("Hill Farm")
-CERTIFICATE = make_federation([(MILL, ["buyer"]), (HILL, ["buyer"])])
+CERTIFICATE = make_federation([(MILL, ["member"]), (HILL, ["member"])])
 DEMAND = Demand(
     is_firm=True,
     item=Item(code="feed", name="Feed", scale=0, unit="KGM"),
@@ -173,7 +175,7 @@ async def opened(folder: Path, *, is_member: bool) -> AsyncIterator[Bench]:
         store=store,
         ingest=ingest,
         keyring=keyring,
-        services={} if host is None else {"counter": host},
+        hosts={} if host is None else {CERTIFICATE.fid: {"counter": host}},
         peering=Links() if is_member else None,
         blobs=Fetching(blobs, clock),
     )
@@ -485,7 +487,7 @@ async def test_a_port_in_use_is_refused_with_the_key_to_change(bench: Bench) -> 
         keyring=Keyring(
             cid=MILL.cid, writer=MILL.writer, manager=MILL.manager, prekeys=[], key_ops=[]
         ),
-        services={},
+        hosts={},
         peering=None,
         blobs=Fetching(bench.blobs, ManualClock(START_MS)),
     )
@@ -556,10 +558,14 @@ async def test_every_command_and_view_is_in_the_manual_and_the_other_way_round(
 ) -> None:
     listed = {(row[0].strip("`"), row[1], row[2].strip("`")) for row in rows() if len(row) == 5}
     served = set()
-    for name, factory in load_services().items():
-        federation = bench.ingest.federations[CERTIFICATE.fid]
-        host = ServiceHost(name, factory, {}, federation=federation, parts=bench.parts)
-        service = host.service
+    federation = bench.ingest.federations[CERTIFICATE.fid]
+    hosts = [
+        ServiceHost(name, factory, {}, federation=federation, parts=bench.parts)
+        for name, factory in load_services().items()
+    ]
+    built_in = (bridging_host(bench.parts, federation), governance_host(bench.parts, federation))
+    for host in (*hosts, *built_in):
+        name, service = host.name, host.service
         served |= {(name, "POST", command) for command in service.commands}
         served |= {(name, "GET", view) for view in service.views}
 
@@ -569,7 +575,9 @@ async def test_every_command_and_view_is_in_the_manual_and_the_other_way_round(
 
 def test_every_option_in_the_manual_is_known_to_its_service() -> None:
     for service, *_, options in (row for row in rows() if len(row) == 5 and "`" in row[0]):
-        spec = find_spec(f"sheaf_services.{service.strip('`')}")
+        name = service.strip("`")
+        package = "sheaf_node" if name in {"bridging", "governance"} else "sheaf_services"
+        spec = find_spec(f"{package}.{name}")
         assert spec is not None
         assert spec.origin is not None
         source = "".join(path.read_text() for path in Path(spec.origin).parent.glob("*.py"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TOKEN = "cd" * 32
 MILL = make_coop("Mill")
-CERTIFICATE = make_federation([(MILL, ["buyer"])])
+CERTIFICATE = make_federation([(MILL, ["member"])])
 FID = CERTIFICATE.fid
 PATH = f"/api/v1/blobs/{ID.hex()}"
 
@@ -90,7 +90,7 @@ async def started(stack: AsyncExitStack, folder: Path, *, is_member: bool) -> Be
         store=store,
         ingest=ingest,
         keyring=keyring,
-        services={},
+        hosts={},
         peering=None,
         blobs=fetching,
     )

@@ -23,6 +23,7 @@ from sheaf_node.cli.main import sheaf
 from sheaf_node.cli.output import default_home, fail, print_json, printable
 from sheaf_node.config import load_config
 from sheaf_node.keyring import load_keyring
+from sheaf_protocol.charter import read_charter
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 
@@ -68,7 +69,7 @@ def homes(tmp_path: Path) -> dict[str, Path]:
 def draft(homes: dict[str, Path], tmp_path: Path) -> Path:
     """A charter of Hill and Dale that nobody has signed."""
     out = tmp_path / "borders.charter"
-    members = [f"{tmp_path}/hill.card=buyer", f"{tmp_path}/dale.card=supplier,coordinator"]
+    members = [f"{tmp_path}/hill.card=member", f"{tmp_path}/dale.card=supplier,coordinator"]
     done("federation", "draft", "Borders", *members, "--out", out)
     return out
 
@@ -175,7 +176,7 @@ def test_members_found_a_federation_by_passing_files(
     homes: dict[str, Path], tmp_path: Path
 ) -> None:
     charter = tmp_path / "borders.charter"
-    members = [f"{tmp_path}/{name}.card=buyer" for name in homes]
+    members = [f"{tmp_path}/{name}.card=member" for name in homes]
 
     done("federation", "draft", "Borders", *members, "--out", charter)
     assert done("federation", "show", charter).count("(not signed)") == 3
@@ -230,7 +231,7 @@ def test_a_signature_that_is_wrong_is_told_by_its_id(homes: dict[str, Path], dra
 def test_a_draft_takes_no_signed_charters_place(
     homes: dict[str, Path], draft: Path, tmp_path: Path
 ) -> None:
-    again = ("federation", "draft", "Borders", f"{tmp_path}/hill.card=buyer", "--out", draft)
+    again = ("federation", "draft", "Borders", f"{tmp_path}/hill.card=member", "--out", draft)
     done(*again)
     done("federation", "sign", draft, "--home", homes["hill"])
     before = draft.read_bytes()
@@ -249,11 +250,11 @@ def test_a_card_in_a_charters_place_is_called_a_card(
     assert "this is a card, not a charter" in line
 
 
-def test_a_node_joins_one_federation_and_may_adopt_it_again(
+def test_a_node_joins_several_federations_and_may_adopt_one_again(
     homes: dict[str, Path], draft: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other.charter"
-    cards = [f"{tmp_path}/{name}.card=buyer" for name in ("hill", "dale")]
+    cards = [f"{tmp_path}/{name}.card=member" for name in ("hill", "dale")]
     done("federation", "draft", "Other", *cards, "--out", other)
     for charter in (draft, other):
         for name in ("hill", "dale"):
@@ -261,9 +262,10 @@ def test_a_node_joins_one_federation_and_may_adopt_it_again(
     done("federation", "adopt", draft, "--home", homes["hill"])
     done("federation", "adopt", draft, "--home", homes["hill"])
 
-    refused("federation", "adopt", other, "--home", homes["hill"], code="charter.second")
+    done("federation", "adopt", other, "--home", homes["hill"])
 
-    assert len(adopted_charters(homes["hill"])) == 1
+    names = [read_charter(c.certificate).name for c in adopted_charters(homes["hill"])]
+    assert sorted(names) == ["Borders", "Other"]
 
 
 def test_a_stranger_neither_signs_nor_adopts(homes: dict[str, Path], draft: Path) -> None:
@@ -299,7 +301,7 @@ def test_a_card_that_is_none_is_refused(
     (tmp_path / "bad.card").write_bytes(content)
 
     refused(
-        *("federation", "draft", "Borders", f"{tmp_path}/bad.card=buyer"),
+        *("federation", "draft", "Borders", f"{tmp_path}/bad.card=member"),
         *("--out", tmp_path / "out"),
         code="charter.card",
     )
@@ -325,11 +327,11 @@ def test_a_file_that_is_no_charter_is_refused(
     "member",
     [
         "hill.card=owner",  # no such role
-        "hill.card=buyer,",  # half a list
-        "hill.card=buyer,buyer",  # twice
+        "hill.card=member,",  # half a list
+        "hill.card=member,member",  # twice
         "hill.card=",  # no role
         "hill.card",  # no role either
-        "=buyer",  # no card
+        "=member",  # no card
     ],
 )
 def test_a_role_that_does_not_exist_is_misuse(
@@ -346,7 +348,7 @@ def test_a_role_that_does_not_exist_is_misuse(
 
 def test_a_card_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     refused(
-        *("federation", "draft", "Borders", f"{tmp_path}/no.card=buyer"),
+        *("federation", "draft", "Borders", f"{tmp_path}/no.card=member"),
         *("--out", tmp_path / "out"),
         code="charter.file",
     )
@@ -355,7 +357,7 @@ def test_a_card_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_a_coop_twice_is_refused_before_anybody_signs(
     homes: dict[str, Path], tmp_path: Path
 ) -> None:
-    card = f"{tmp_path}/hill.card=buyer"
+    card = f"{tmp_path}/hill.card=member"
 
     line = refused(
         *("federation", "draft", "Borders", card, card, "--out", tmp_path / "out"),
@@ -370,7 +372,7 @@ def test_a_name_that_no_charter_can_have_is_refused_before_anybody_signs(
     homes: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     refused(
-        *("federation", "draft", name, f"{tmp_path}/hill.card=buyer", "--out", tmp_path / "out"),
+        *("federation", "draft", name, f"{tmp_path}/hill.card=member", "--out", tmp_path / "out"),
         code="charter.file",
     )
 
@@ -391,7 +393,7 @@ def test_a_charter_without_a_members_key_log_shows_it_as_unknown(
     homes: dict[str, Path], draft: Path, tmp_path: Path
 ) -> None:
     ops = load_keyring(homes["hill"]).key_ops
-    whole = draft_charter("Other", [(ops, ["buyer"])], bytes(16))
+    whole = draft_charter("Other", [(ops, ["member"])], bytes(16))
     without = whole[: whole.rindex(b"\xa8key_logs")] + b"\xa8key_logs\x90"
     write_file(tmp_path / "without", without)
 
@@ -408,7 +410,7 @@ def test_a_charter_without_a_members_key_log_shows_it_as_unknown(
 def test_terminal_commands_in_a_peers_text_are_shown_and_not_obeyed(
     homes: dict[str, Path], tmp_path: Path
 ) -> None:
-    card = f"{tmp_path}/hill.card=buyer"
+    card = f"{tmp_path}/hill.card=member"
     done("federation", "draft", "Evil\x9b2J\x7f\u202e", card, "--out", tmp_path / "evil")
 
     output = done("federation", "show", tmp_path / "evil")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.node.answering import FakeNode
 
 from sheaf_node.cli import erase as module
 from sheaf_node.cli import log as log_module
@@ -15,23 +15,6 @@ from sheaf_protocol.errors import Refusal
 
 ID = "ab" * 32
 ENTRY = {"id": ID, "kind": "demand.submit", "seq": 3}
-
-
-class FakeNode:
-    """Answers as it is told to and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.answer: Any = None
-        self.asked: list[tuple[str, object]] = []
-
-    def get(self, path: str, query: object = None) -> Any:
-        self.asked.append((path, query))
-        if isinstance(self.answer, Refusal):
-            raise self.answer
-        return self.answer
-
-    def post(self, path: str, _body: bytes, query: object = None) -> Any:
-        return self.get(path, query)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def found(folder: Path, *homes: Path) -> None:
     for home in homes:
         card = folder / f"{home.name}.card"
         done("federation", "card", "--out", card, "--home", home)
-        members.append(f"{card}=buyer")
+        members.append(f"{card}=member")
     done("federation", "draft", "Borders", *members, "--out", charter)
     for home in homes:
         done("federation", "sign", charter, "--home", home)
@@ -396,7 +396,7 @@ def test_operations_that_are_not_kept_are_voided(member: Path) -> None:
     """A revocation, for once by a thief: it ended our writer before its first entry."""
     keys = dict(read_files(member).files)
     wid = load_keyring(member).wid
-    [fid] = held_state(member / DATABASE).certificates
+    [fid] = held_state(member / DATABASE).chains
     place = ["--at", f"{fid.hex()}:0"]
     done("identity", "revoke", "--writer", wid.hex(), *place, "--home", member)
     for name in ("writer.key", "manager.key"):  # ours, which the thief did not have
@@ -459,7 +459,7 @@ def test_revoke_ends_a_writer_at_what_the_node_holds(member: Path) -> None:
 
 def test_revoke_ends_a_writer_at_a_place_that_was_given(member: Path) -> None:
     wid = load_keyring(member).wid
-    [fid] = held_state(member / DATABASE).certificates
+    [fid] = held_state(member / DATABASE).chains
 
     done(
         "identity", "revoke", "--writer", wid.hex(), "--at", f"{fid.hex()[:6]}:1", "--home", member
@@ -475,7 +475,7 @@ def test_revoke_ends_a_writer_at_a_place_that_was_given(member: Path) -> None:
 
 def test_a_writer_may_end_before_its_first_entry(member: Path) -> None:
     wid = load_keyring(member).wid
-    [fid] = held_state(member / DATABASE).certificates
+    [fid] = held_state(member / DATABASE).chains
 
     told = done(
         *("identity", "revoke", "--writer", wid.hex(), "--at", f"{fid.hex()}:0", "--json"),

@@ -73,7 +73,12 @@ def make_member(folder: Path) -> Path:
     done("init", "Hill", "--home", home, "--peer-port", peer_port, "--local-port", local_port)
     done("federation", "card", "--out", card, "--home", home)
     done(
-        "federation", "draft", "All", f"{card}=buyer,supplier,carrier,coordinator", "--out", charter
+        "federation",
+        "draft",
+        "All",
+        f"{card}=member,supplier,carrier,coordinator",
+        "--out",
+        charter,
     )
     done("federation", "sign", charter, "--home", home)
     done("federation", "adopt", charter, "--home", home)
@@ -329,14 +334,14 @@ def test_an_import_asked_wrongly_is_misuse(away: Path, arguments: list[str]) -> 
     assert run("import", *arguments, "--home", away).exit_code == MISUSED
 
 
-def test_an_import_before_joining_a_federation_tells_how_to(tmp_path: Path) -> None:
+def test_an_import_before_joining_a_federation_tells_where_to_look(tmp_path: Path) -> None:
     home = tmp_path / "alone"
     done("init", "Mill", "--home", home)
     path = written(tmp_path, "list.csv", LIST)
 
     line = refused("purchases", path, "--home", home, code="node.no_federation")
 
-    assert "`sheaf federation adopt`" in line
+    assert "`sheaf status`" in line
 
 
 def test_a_list_that_the_coops_roles_do_not_allow_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.node.answering import FakeNode
 
 from sheaf_node.cli import pool as module
 from sheaf_node.cli.main import sheaf
@@ -21,26 +22,9 @@ LINE = MONEY | {"ref": "nuts-1", "item": "nuts", "unit": "XBG", "scale": 0, "sta
 LINE |= {"wanted": 9, "got": 0, "paid_minor": 0}
 
 
-class FakeNode:
-    """Answers as it is told to and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.answer: Any = None
-        self.asked: list[tuple[str, object]] = []
-
-    def get(self, path: str, query: object = None) -> Any:
-        self.asked.append((path.removeprefix(BASE), query))
-        if isinstance(self.answer, Refusal):
-            raise self.answer
-        return self.answer
-
-    def post(self, path: str, _body: bytes, query: object = None) -> Any:
-        return self.get(path, query)
-
-
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
-    fake = FakeNode()
+    fake = FakeNode(BASE)
     monkeypatch.setattr(module, "NodeClient", lambda _home: fake)
     return fake
 

@@ -65,7 +65,7 @@ def make_member(folder: Path) -> Path:
     home = make_home(folder / "hill", "Hill")
     card, charter = folder / "hill.card", folder / "charter"
     done("federation", "card", "--out", card, "--home", home)
-    done("federation", "draft", "Borders\x9b2J", f"{card}=buyer", "--out", charter)
+    done("federation", "draft", "Borders\x9b2J", f"{card}=member", "--out", charter)
     done("federation", "sign", charter, "--home", home)
     done("federation", "adopt", charter, "--home", home)
     settings = home / "sheaf.toml"
@@ -171,7 +171,7 @@ def test_a_node_in_no_federation_says_so_when_it_serves(home: Path) -> None:
         # Not `communicate`, which passes over what came with the first line.
         output = process.stdout.read()
 
-    assert output.startswith("In no federation yet: `sheaf federation adopt FILE` joins one.\n")
+    assert output.startswith("In no federation yet: ")
 
 
 def test_a_node_that_serves_its_federation_warns_of_its_keys_and_says_no_more(member: Path) -> None:
@@ -326,22 +326,43 @@ def test_status_is_for_people_and_for_programs(running: Path) -> None:
 
     assert text.startswith(f"Hill, co-op {status['cid'][:8]}\n")
     assert "Borders\\u009b2J: 1 members" in text  # the name is shown and not obeyed
-    assert "Services: pooled_purchasing, shipment_matching\n" in text
+    services = "bridging, governance, pooled_purchasing, private_demand, shipment_matching"
+    assert f"Services: {services}\n" in text
     assert "Peers: 0 linked, 0 in sync\n" in text
     assert status["federations"][0]["name"] == "Borders\x9b2J"
 
 
 def test_status_of_a_node_in_no_federation_tells_how_to_join(home: Path) -> None:
     with serving(home):
-        assert "`sheaf federation adopt FILE`" in done("status", "--home", home)
+        assert "`sheaf federation create`" in done("status", "--home", home)
 
 
 def test_status_tells_of_trouble(home: Path) -> None:
-    federation = {"name": "Borders", "members": 2, "entries": 9, "logs": 2, "forked": 1}
+    federation = {
+        "name": "Borders",
+        "members": 2,
+        "entries": 9,
+        "logs": 2,
+        "forked": 1,
+        "epoch": 4,
+        "policy_version": 2,
+        "is_forked": True,
+        "conflicting": ["aa" * 32, "bb" * 32],
+        "is_suspended": True,
+        "ended_by": None,
+    }
+    left = {
+        **federation,
+        "name": "Hills",
+        "is_suspended": False,
+        "ended_by": {"action": "expel", "epoch": 3, "id": "cc" * 32},
+    }
     status = {
         "name": "Mill",
         "cid": "ab" * 32,
-        "federations": [federation],
+        "federations": [federation, left],
+        "joining": [{"name": "Fells"}],
+        "unreadable": [],
         "services": ["one", "two"],
         "stopped": ["one"],
         "refused": {"two": "key.expired"},
@@ -360,6 +381,11 @@ def test_status_tells_of_trouble(home: Path) -> None:
         output = done("status", "--home", home)
 
     assert "1 log(s) forked" in output
+    assert "2 logs, epoch 4, policy version 2" in output
+    assert "halted, as members certified both aaaaaaaa, bbbbbbbb: charter.forked" in output
+    assert "this co-op is suspended" in output
+    assert "this co-op was expelled in epoch 3: charter.left" in output
+    assert "Fells: has not admitted this co-op so far" in output
     assert "stopped by a fault, see the node's output: one" in output
     assert "two may not publish what it wants to: key.expired" in output
     assert "Disk: 100 MiB free of the 512 MiB to be kept free: nothing is taken\n" in output

@@ -37,7 +37,7 @@ NAMES = ("Mill", "Hill Farm", "Dale Supplies", "Forker", "Closer", "Robbed", "Ov
 MILL, HILL, DALE, FORKER, CLOSER, ROBBED, OVERRIDDEN = COOPS = [make_coop(name) for name in NAMES]
 ORDERS = int(os.environ.get("SHEAF_FUZZ", "30"))
 CERTIFICATE, SECOND, UNLISTED = CERTIFICATES = [
-    make_federation([(coop, ["buyer"]) for coop in COOPS], name)
+    make_federation([(coop, ["member"]) for coop in COOPS], name)
     for name in ("Convergence", "Second", "Unlisted")
 ]
 KEY_LOGS = [(coop.cid, list(coop.key_ops)) for coop in COOPS]

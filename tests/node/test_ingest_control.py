@@ -36,7 +36,7 @@ async def test_a_close_voids_what_lies_beyond_its_cut(bench: Bench) -> None:
 
 
 async def test_a_close_ends_each_log_at_the_number_of_its_federation(bench: Bench) -> None:
-    roles: list[Role] = ["buyer"]
+    roles: list[Role] = ["member"]
     others = [
         make_federation([(bench.mill, roles), (bench.hill, roles)], name)
         for name in ("Listed", "Unlisted")
@@ -121,7 +121,7 @@ async def test_a_certificate_is_stored_once_and_founds_its_federation(bench: Ben
 
 
 async def test_a_certificate_that_does_not_name_us_is_not_kept(bench: Bench) -> None:
-    certificate = make_federation([(bench.hill, ["buyer"])])
+    certificate = make_federation([(bench.hill, ["member"])])
 
     with pytest.raises(RemoteProtocolError) as refusal:
         await bench.ingest.receive_certificate(certificate)
@@ -131,7 +131,7 @@ async def test_a_certificate_that_does_not_name_us_is_not_kept(bench: Bench) -> 
 
 
 async def test_a_certificate_that_a_founder_did_not_sign_is_not_kept(bench: Bench) -> None:
-    whole = make_federation([(bench.mill, ["buyer"]), (bench.hill, ["buyer"])], "Another")
+    whole = make_federation([(bench.mill, ["member"]), (bench.hill, ["member"])], "Another")
     partly = Certificate(approvals=whole.approvals[:1], body=whole.body)
 
     with pytest.raises(RemoteProtocolError) as refusal:
@@ -142,7 +142,7 @@ async def test_a_certificate_that_a_founder_did_not_sign_is_not_kept(bench: Benc
 
 async def test_a_certificate_waits_for_key_operations_that_it_names(bench: Bench) -> None:
     op = bench.hill.delegate(signing_key(b"\x01" * 32), START_MS)
-    later = make_federation([(bench.mill, ["buyer"]), (bench.hill, ["buyer"])], "Later")
+    later = make_federation([(bench.mill, ["member"]), (bench.hill, ["member"])], "Later")
     with pytest.raises(RemoteProtocolError) as refusal:
         await bench.ingest.receive_certificate(later)
 
@@ -219,7 +219,7 @@ async def test_a_certificate_anchors_the_branch_that_it_names(bench: Bench) -> N
     bench.hill.delegate(signing_key(b"\x01" * 32), START_MS)
     rival.revoke()
     await bench.ingest.receive_key_ops(bench.hill.cid, rival.key_ops)
-    roles: list[Role] = ["buyer"]
+    roles: list[Role] = ["member"]
     later = make_federation([(bench.mill, roles), (bench.hill, roles)], "Later")
 
     is_new = await bench.ingest.receive_certificate(
@@ -233,7 +233,7 @@ async def test_a_certificate_anchors_the_branch_that_it_names(bench: Bench) -> N
 
 async def test_a_certificate_comes_with_both_sides_of_a_frozen_key_log(bench: Bench) -> None:
     coop = make_coop("Stranger")
-    later = make_federation([(bench.mill, ["buyer"]), (coop, ["buyer"])], "Later")
+    later = make_federation([(bench.mill, ["member"]), (coop, ["member"])], "Later")
     rival = coop.twin()
     coop.delegate(signing_key(b"\x01" * 32), START_MS)
     rival.delegate(signing_key(b"\x02" * 32), START_MS)
@@ -248,7 +248,7 @@ async def test_a_certificate_comes_with_both_sides_of_a_frozen_key_log(bench: Be
 
 async def test_a_certificate_with_a_key_log_of_many_runs_is_refused(bench: Bench) -> None:
     coop = make_coop("Stranger")
-    later = make_federation([(bench.mill, ["buyer"]), (coop, ["buyer"])], "Later")
+    later = make_federation([(bench.mill, ["member"]), (coop, ["member"])], "Later")
     ops = list(coop.key_ops)
     for number in range(17):
         twin = make_coop("Stranger")
@@ -268,7 +268,7 @@ async def test_a_certificate_thaws_a_key_log_that_it_anchors(bench: Bench) -> No
     rival.delegate(signing_key(b"\x02" * 32), START_MS)
     for ops in (bench.hill.key_ops, rival.key_ops):
         await bench.ingest.receive_key_ops(bench.hill.cid, ops)
-    roles: list[Role] = ["buyer"]
+    roles: list[Role] = ["member"]
     later = make_federation([(bench.mill, roles), (bench.hill, roles)], "Later")
 
     await bench.ingest.receive_certificate(later)
@@ -281,7 +281,7 @@ async def test_a_federation_stands_although_a_founders_key_log_was_frozen_since(
 ) -> None:
     """Two certificates name two branches, so neither of the two counts."""
     rival = bench.hill.twin()
-    roles: list[Role] = ["buyer"]
+    roles: list[Role] = ["member"]
     certificates = []
     for number, coop in enumerate((bench.hill, rival)):
         coop.delegate(signing_key(bytes([number]) * 32), START_MS)

@@ -38,7 +38,7 @@ def home(tmp_path: Path) -> Path:
     )
     settings = initial_config(name="Hill", peer_port=8440, local_port=8441)
     (tmp_path / CONFIG_FILE).write_text(settings)
-    charter = read_charter_file(draft_charter("Dale", [(keyring.key_ops, ["buyer"])], bytes(16)))
+    charter = read_charter_file(draft_charter("Dale", [(keyring.key_ops, ["member"])], bytes(16)))
     adopt_charter(read_charter_file(sign_charter(charter, keyring)), tmp_path)
     return tmp_path
 
@@ -123,7 +123,7 @@ async def test_a_writer_is_handed_over_at_its_heads(home: Path) -> None:
     after = await started(home, now_ms, publish=2)
 
     state = held_state(home / DATABASE)
-    [fid] = state.certificates
+    [fid] = state.chains
     log = state.key_logs[after.cid]
     assert after.wid != old
     assert log.writers[after.wid].expires_ms == now_ms + WRITER_LIFETIME_MS

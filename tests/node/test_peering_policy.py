@@ -104,6 +104,10 @@ def test_refused_entries_are_forgotten_in_time() -> None:
         ("env.signature", True),
         ("enc.not_shortest", True),
         ("fork.same_entry", True),
+        ("charter.quorum", True),
+        ("charter.late", False),  # what was built upon may not have reached the peer
+        ("charter.left", False),  # the certificate may not have reached the peer
+        ("charter.not_ours", False),  # the peer may know of a treaty before us
         ("key.closed", False),  # the close may not have reached the peer
         ("key.fork", False),  # the co-op's own doing
         ("log.bad_prev", False),  # the author's doing

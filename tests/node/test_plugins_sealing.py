@@ -157,3 +157,37 @@ async def test_a_peers_prekey_of_small_order_holds_up_nothing_else(bench: Bench)
 
     assert (host.refused, host.is_stopped) == ("seal.recipient", False)
     assert bench.kinds() == ["demand.submit"]
+
+
+async def test_a_body_that_may_be_for_a_lost_key_is_told_of_with_its_sender(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        hill, dale = [
+            await stack.enter_async_context(opened(tmp_path, coop)) for coop in (HILL, DALE)
+        ]
+        host = hill.host()
+        await host.command("order", Call())
+        [entry] = hill.parts.store.entries_after(0)
+        dale.parts.keyring.prekeys.clear()
+        await dale.receive(entry.envelope)
+        reading = dale.host()
+
+        await reading.view("refs", Call())
+
+        assert reading.lost == {entry.id: HILL.cid}
+        assert notebook(reading).seen == []
+
+
+async def test_a_body_for_others_is_no_lost_one_where_no_key_is_lost(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        hill, mill = [
+            await stack.enter_async_context(opened(tmp_path, coop)) for coop in (HILL, MILL)
+        ]
+        host = hill.host()
+        await host.command("order", Call())
+        [entry] = hill.parts.store.entries_after(0)
+        await mill.receive(entry.envelope)
+        reading = mill.host()
+
+        await reading.view("refs", Call())
+
+        assert reading.lost == {}

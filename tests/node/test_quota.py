@@ -68,7 +68,7 @@ class Node:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     mill, hill, dale = (make_coop(name) for name in ("Mill", "Hill Farm", "Dale Supplies"))
-    certificate = make_federation([(coop, ["buyer"]) for coop in (mill, hill, dale)])
+    certificate = make_federation([(coop, ["member"]) for coop in (mill, hill, dale)])
     return Node(tmp_path, mill, hill, dale, certificate)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.node.storing import (
     BODY,
+    FID,
     authored,
     histories,
     new,
@@ -13,6 +14,7 @@ from tests.node.storing import (
 )
 
 from sheaf_node.store import Change
+from sheaf_protocol.charter import Chain
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.identity import begin_history
@@ -76,13 +78,17 @@ async def test_nothing_can_be_read_before_it_is_durable(tmp_path: Path) -> None:
 
 async def test_a_reopened_store_knows_all_that_it_knew(tmp_path: Path) -> None:
     hill, dale = make_coop("Hill Farm"), make_coop("Dale Supplies")
-    certificate = make_federation([(hill, ["buyer"]), (dale, ["supplier"])])
+    certificate = make_federation([(hill, ["member"]), (dale, ["supplier"])])
     author = LogAuthor(hill, certificate.fid)
     twin, one = author.twin(), author.append("x.note", BODY)
     proof = prove_fork(one, twin.append("x.note", b"\x90"))
     store = open_store(tmp_path)
     await store.commit(
-        Change(key_histories=histories(hill, dale), certificates=[certificate], entries=[new(one)])
+        Change(
+            key_histories=histories(hill, dale),
+            chains={certificate.fid: Chain.of([certificate])},
+            entries=[new(one)],
+        )
     )
     await store.commit(Change(fork_proofs=[proof]))
     before = (store.store_id, store.arrival, dict(store.logs), store.frontier(certificate.fid))
@@ -98,7 +104,7 @@ async def test_a_reopened_store_knows_all_that_it_knew(tmp_path: Path) -> None:
     )
     assert again.key_logs == {hill.cid: hill.keys, dale.cid: dale.keys}
     assert list(again.key_ops(hill.cid, 1)) == hill.key_ops[1:]
-    assert again.certificates == {certificate.fid: certificate}
+    assert again.chains == {certificate.fid: Chain.of([certificate])}
     assert again.fork_proofs == {proof.id: proof}
     await again.close()
 
@@ -164,8 +170,8 @@ async def test_a_change_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
             key_histories={make_coop("A").cid: begin_history(make_coop("B").key_ops)}
         ),  # another's
         lambda _: Change(
-            certificates=[make_federation([(make_coop("A"), ["buyer"])])] * 2
-        ),  # one certificate twice
+            chains={FID: Chain.of([make_federation([(make_coop("A"), ["member"])])])}
+        ),  # another federation's
     ],
 )
 async def test_a_change_against_the_state_is_refused(

@@ -8,6 +8,7 @@ import pytest
 from tests.node.storing import BODY, effects, histories, new, open_store
 
 from sheaf_node.store import Change
+from sheaf_protocol.charter import Chain
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import Digest
 from sheaf_protocol.envelope import Envelope, open_header
@@ -42,7 +43,7 @@ class OldStore:
 
     def __init__(self, path: Path) -> None:
         _, forked, closed = self.coops = [make_coop(n) for n in ("Hill", "Forker", "Closer")]
-        self.certificate = make_federation([(coop, ["buyer"]) for coop in self.coops])
+        self.certificate = make_federation([(coop, ["member"]) for coop in self.coops])
         self.authors = [LogAuthor(coop, self.certificate.fid) for coop in self.coops]
         self._connection = sqlite3.connect(path)
         self._connection.executescript(SCHEMA_0001)
@@ -107,7 +108,7 @@ async def test_a_store_of_the_first_schema_opens_with_the_same_state(
     assert [entry.envelope for entry in store.entries_after(0)] == old.entries
     assert effects(store) == [None, "policy.role", None, "log.forked", None, "key.closed"]
     assert store.key_histories == histories(*old.coops)
-    assert store.certificates == {old.certificate.fid: old.certificate}
+    assert store.chains == {old.certificate.fid: Chain.of([old.certificate])}
     assert list(store.fork_proofs.values()) == [prove_fork(old.entries[3], old.second)]
     await store.close()
 

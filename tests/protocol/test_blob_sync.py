@@ -376,3 +376,37 @@ def test_second_question_for_one_blob_is_refused_until_the_first_is_answered() -
 
     answers.close()
     answers.hear(stretch(1, first=5, last=9))
+
+
+# --- a federation is withdrawn
+
+
+def test_peer_of_a_withdrawn_federation_owes_nothing_in_it() -> None:
+    sync = wanting()
+    ask(sync)
+
+    sync.withdraw(HILL, frozenset({OTHER}))
+    sync.withdraw(DALE, frozenset())
+
+    assert not sync.is_asking(HILL)
+    assert ask(sync, DALE) == [(0, STRETCH - 1)]
+
+
+def test_question_in_a_federation_that_stays_is_kept() -> None:
+    sync = wanting()
+    ask(sync)
+
+    sync.withdraw(HILL, frozenset({FID}))
+
+    assert sync.is_asking(HILL)
+
+
+def test_answers_in_a_withdrawn_federation_are_dropped() -> None:
+    answers = BlobAnswers()
+    answers.hear(Stretch(fid=FID, id=ID, first=0, last=3))
+    stays = Stretch(fid=OTHER, id=other(1), first=0, last=3)
+    answers.hear(stays)
+
+    answers.withdraw(frozenset({OTHER}))
+
+    assert answers.next() == stays

@@ -25,7 +25,7 @@ from sheaf_protocol.testing.author import LogAuthor, make_coop, make_federation,
 from sheaf_protocol.testing.chain import branch_over, opened, prove_fork, tail_over
 
 COOP = make_coop("Hill Farm")
-FID = make_federation([(COOP, ["buyer"])]).fid
+FID = make_federation([(COOP, ["member"])]).fid
 NOTE, OTHER_NOTE = b"\x80", b"\x90"
 SOME_ID = EntryId(b"s" * 32)
 FORK_LEAF = "a6b55c5f5d80e3567f7258979025803f69a655d791d4b0dbac84f7dec13f968d"

@@ -63,7 +63,7 @@ from sheaf_protocol.testing.link_pair import (
 )
 
 HILL, DALE = make_coop("Hill"), make_coop("Dale")
-CERTIFICATE = make_federation([(HILL, ["buyer"]), (DALE, ["supplier"])])
+CERTIFICATE = make_federation([(HILL, ["member"]), (DALE, ["supplier"])])
 FID = CERTIFICATE.fid
 OTHER = FederationId(digest("test", b"another federation"))
 STORE_ID = bytes(16)
@@ -150,6 +150,52 @@ def test_federation_offered_later_becomes_common() -> None:
     pair.run()
 
     assert pair.dialled.common == pair.listening.common == {FID, OTHER}
+
+
+def test_withdrawn_federation_is_no_longer_common_on_either_side() -> None:
+    pair = ready_pair()
+
+    pair.dialled.withdraw([FID], STORE_ID)
+    pair.run()
+
+    assert pair.dialled.common == pair.listening.common == frozenset()
+
+
+def test_data_that_crossed_a_withdrawal_comes_without_its_federation() -> None:
+    pair = ready_pair()
+
+    pair.dialled.withdraw([FID, OTHER], STORE_ID)
+    pair.listening.send(Served(pair.listening.blind(FID)))
+    pair.run()
+
+    last = pair.dialled_events[-1]
+    assert isinstance(last, MessageReceived)
+    assert last.fid is None
+    assert pair.dialled.phase is Phase.OPEN
+
+
+def test_data_of_a_federation_that_was_never_offered_is_no_withdrawn_one() -> None:
+    pair = ready_pair()
+
+    pair.dialled.withdraw([OTHER], STORE_ID)
+    pair.listening.send(Served(pair.listening.blind(OTHER)))
+    pair.run()
+
+    assert pair.codes == ("link.scope", "link.scope")
+
+
+def test_withdrawn_federation_may_be_offered_again() -> None:
+    pair = ready_pair()
+    pair.dialled.withdraw([FID], STORE_ID)
+
+    pair.dialled.offer([FID], STORE_ID)
+    pair.run()
+    pair.listening.send(Served(pair.listening.blind(FID)))
+    pair.run()
+
+    last = pair.dialled_events[-1]
+    assert isinstance(last, MessageReceived)
+    assert last.fid == FID
 
 
 def test_echoing_our_blinded_names_proves_nothing() -> None:
@@ -427,7 +473,7 @@ def test_blinding_before_the_handshake_is_our_own_fault() -> None:
 def test_message_larger_than_a_frame_is_our_own_fault() -> None:
     pair = open_pair()
     pair.dialled.send(NOTHING)
-    big = make_federation([(HILL, ["buyer"]), (DALE, ["supplier"])])
+    big = make_federation([(HILL, ["member"]), (DALE, ["supplier"])])
     bodies = [type(big)(approvals=[], body=bytes(400_000))] * 3
 
     with pytest.raises(LocalProtocolError) as caught:

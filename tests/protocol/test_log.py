@@ -16,7 +16,7 @@ from sheaf_protocol.log import (
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_federation
 
 COOP = make_coop("Hill Farm")
-FID = make_federation([(COOP, ["buyer"])]).fid
+FID = make_federation([(COOP, ["member"])]).fid
 NOTE = b"\x80"
 SOME_ID = EntryId(b"s" * 32)
 

@@ -28,7 +28,7 @@ from sheaf_protocol.testing.author import LogAuthor, make_coop, make_federation,
 from sheaf_protocol.testing.chain import opened, tail_over
 
 COOP = make_coop("Hill Farm")
-FID = make_federation([(COOP, ["buyer"])]).fid
+FID = make_federation([(COOP, ["member"])]).fid
 BODY = b"\x80"
 
 

@@ -23,7 +23,7 @@ from sheaf_protocol.subscription import Filter, matches, wants_kind
 from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop, make_federation
 
 MILL, HILL = make_coop("Mill"), make_coop("Hill Farm")
-CERTIFICATE = make_federation([(MILL, ["buyer"]), (HILL, ["carrier"])])
+CERTIFICATE = make_federation([(MILL, ["member"]), (HILL, ["carrier"])])
 FID = CERTIFICATE.fid
 OTHER_FID = FederationId(b"o" * 32)
 SECOND_WRITER = signing_key(b"second".ljust(32))

@@ -6,13 +6,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId, digest
+from sheaf_protocol.digest import CoopId, Digest, LogId, digest
 from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.frontier import Frontier, FrontierItem, LogState, Range, items, root
 from sheaf_protocol.link import Claims, ControlState, ControlSync, DataSync, HeldKeyLog
 from sheaf_protocol.link.control_sync import MAX_CONTROL, MAX_TOLD
 from sheaf_protocol.link.data_sync import CLAIM_MS, LONGEST_CLAIM_MS, MAX_LOGS, PATIENCE_MS
-from sheaf_protocol.link.messages import LIST, ControlHave
+from sheaf_protocol.link.messages import LIST, ControlHave, ControlWant
 
 NOW = 1_000_000
 
@@ -41,7 +41,7 @@ def key_log(heads: str, rival: str = "", size: int | None = None) -> HeldKeyLog:
 def control(logs: dict[str, int], certificates: str = "", proofs: str = "") -> ControlState:
     return ControlState(
         key_logs={CoopId(name(n)): key_log("abcdefgh"[:size]) for n, size in logs.items()},
-        certificates=frozenset(FederationId(name(c)) for c in certificates),
+        certificates=tuple(name(c) for c in certificates),
         proofs=frozenset(name(p) for p in proofs),
     )
 
@@ -87,6 +87,43 @@ def test_missing_control_items_are_asked_for() -> None:
     assert {(w.cid, w.first) for w in want.key_logs} == {(name("b"), 1), (name("c"), 0)}
     assert want.certificates == [name("g")]
     assert want.proofs == [name("p")]
+
+
+def test_certificates_asked_for_in_vain_are_asked_for_again_once_key_logs_have_come() -> None:
+    sync, ours = ControlSync(), control({})
+    tell_all(sync, control({"a": 3}, "f", "p"))
+    sync.ask(ours)
+    sync.answered()
+    before = sync.ask(ours)
+
+    sync.ask_again()
+
+    assert before is None
+    assert sync.ask(ours) == ControlWant([], [name("f")], [])
+
+
+def test_certificates_are_told_and_asked_for_in_the_order_of_the_chain() -> None:
+    sync, chain = ControlSync(), "zaybxcwd"
+    tell_all(sync, control({}, chain))
+
+    want = sync.ask(control({}, chain[:2]))
+
+    assert want is not None
+    assert want.certificates == [name(letter) for letter in chain[2:]]
+
+
+def test_long_chain_is_asked_for_from_its_beginning() -> None:
+    sync = ControlSync()
+    chain = tuple(name(n) for n in range(2 * LIST))
+    tell_all(sync, ControlState(certificates=chain))
+    first = sync.ask(ControlState())
+    sync.answered()
+
+    second = sync.ask(ControlState(certificates=chain[:LIST]))
+
+    assert first is not None
+    assert second is not None
+    assert [*first.certificates, *second.certificates] == list(chain)
 
 
 def test_nothing_is_asked_before_all_was_told() -> None:

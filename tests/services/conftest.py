@@ -1,6 +1,6 @@
 """A federation of whole nodes in one process: real stores, ingest, keys and hosts; no socket.
 
-    hill, dale = federation.join("Hill Farm", "buyer"), federation.join("Dale", "supplier")
+    hill, dale = federation.join("Hill Farm", "member"), federation.join("Dale", "supplier")
     await federation.begin()
     await hill.command("pooled_purchasing", "import_purchases", b"item,quantity,...")
     await federation.settle()
@@ -12,13 +12,13 @@ take turns when the federation settles; a clock of its own may be given to each 
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.carrying import bring_log
 from tests.node.taking import make_keyring
 
 from sheaf_node.clock import ManualClock
@@ -33,6 +33,7 @@ from sheaf_protocol.frontier import root
 from sheaf_protocol.records import KINDS, kind_of
 from sheaf_protocol.testing.author import START_MS, TestCoop, make_coop, make_federation
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
+from sheaf_services.private_demand.service import PrivateDemand
 from sheaf_services.shipment_matching.planning import Budgets
 from sheaf_services.shipment_matching.service import ShipmentMatching
 from sheaf_services.shipment_matching.solve import Budget
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import Digest, EntryId
     from sheaf_protocol.records import Record
 
-BUYING, SHIPPING = "pooled_purchasing", "shipment_matching"
+BUYING, SHIPPING, HIDING = "pooled_purchasing", "shipment_matching", "private_demand"
 QUICK = Budget(starts=1, iterations_per_task=10, cpu_s=5)
 """Enough for a handful of requests; the search itself has tests of its own."""
 PATIENCE = 400
@@ -98,7 +99,7 @@ class Node:
             clock=self.clock,
             random=self.federation.random,
         )
-        factories = {BUYING: PooledPurchasing, SHIPPING: matching}
+        factories = {BUYING: PooledPurchasing, SHIPPING: matching, HIDING: PrivateDemand}
         self.hosts = {
             name: ServiceHost(
                 name, factory, self.settings.get(name, {}), federation=charter, parts=parts
@@ -109,10 +110,7 @@ class Node:
     async def turn(self) -> None:
         """Let each service take one turn, with whatever it computes."""
         for host in self.hosts.values():
-            host._again.set()
-            while host._again.is_set():
-                async with asyncio.TaskGroup() as jobs, host._turn:
-                    await host._take_turn(jobs)
+            await host.take_turn()
             assert not host.is_stopped
             assert host.refused is None
 
@@ -190,16 +188,11 @@ class Federation:
         pairs = [(a, b) for a in here for b in here if a is not b]
         self.dice.shuffle(pairs)
         for giver, taker in pairs:
-            logs = list(giver.store.logs.items())
+            logs = list(giver.store.logs)
             self.dice.shuffle(logs)
-            for log, held in logs:
-                known = taker.store.logs.get(log)
-                first = 1 if known is None else known.head.seq + 1
-                last = min(held.head.seq, first + self.dice.randrange(8))
-                if first <= last:
-                    run = giver.store.log_entries(log, first, last, 1 << 20)
-                    tails = [run.tail] if run.tail is not None else []
-                    await taker.ingest.receive([e.envelope for e in run.entries], tails)
+            for log in logs:
+                some = 1 + self.dice.randrange(8)
+                await bring_log(log, giver.store, taker.store, taker.ingest, some)
 
     async def settle(self, each: Callable[[], None] | None = None) -> None:
         """Carry and take turns, nodes in shuffled order, until nothing is new anywhere."""

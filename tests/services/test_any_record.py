@@ -17,7 +17,9 @@ from sheaf_protocol.digest import Digest, EntryId, LogId, digest
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.log import Head
 from sheaf_protocol.records import decode_record, kind_of
+from sheaf_protocol.records.governance import DEFAULT_POLICY
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
+from sheaf_services.private_demand.service import PrivateDemand
 from sheaf_services.shipment_matching.service import ShipmentMatching
 
 TURNS = 60
@@ -30,7 +32,12 @@ class Context:
     def __init__(self) -> None:
         self.cid, self.wid = any_record.AUTHORS[0]
         roles = {cid: frozenset(MAY) for cid, _ in any_record.AUTHORS}
-        self.federation = SimpleNamespace(roles=roles, is_member=roles.__contains__)
+        self.federation = SimpleNamespace(
+            charter=SimpleNamespace(policy=DEFAULT_POLICY),
+            is_member=roles.__contains__,
+            may=lambda cid, kind: cid in roles,
+            roles=roles,
+        )
         self.said: list[tuple[str, bytes]] = []
         self.jobs: list[str] = []
         self.seqs = {author: 0 for author in any_record.AUTHORS}
@@ -48,6 +55,12 @@ class Context:
             for (cid, wid), seq in sorted(self.seqs.items())
             if seq
         ]
+
+    def random(self, size: int) -> bytes:
+        return bytes(range(size))
+
+    def has_fork(self, cid: bytes, wid: bytes) -> bool:
+        return False
 
     def can_seal_to(self, cid: bytes) -> bool:
         return True
@@ -98,7 +111,7 @@ def come_to_rest(service: Any, context: Context) -> None:
 
 
 def ask_everything(service: Any, context: Context) -> None:
-    for name in ("report", "award"):
+    for name in ("report", "award", "rounds", "alerts"):
         view = service.views.get(name)
         if view is not None:
             try:
@@ -119,7 +132,7 @@ def stories(draw: Any, kinds: list[str]) -> list[tuple[int, str, Any]]:
     return [(draw(st.integers(0, 2)), kind, draw(any_record.records(kind))) for kind in chosen]
 
 
-@pytest.mark.parametrize("factory", [PooledPurchasing, ShipmentMatching])
+@pytest.mark.parametrize("factory", [PooledPurchasing, PrivateDemand, ShipmentMatching])
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_story_is_folded_decided_and_shown(factory: Any, data: Any) -> None:

@@ -30,11 +30,23 @@ AT_LEAST = {
     "06-subscription": (20, 8),
     "07-link": (25, 90),
     "09-charter": (8, 25),
+    "09-epoch": (36, 100),
     "09-federation": (5, 8),
+    "09-standing": (20, 20),
     "10-amount": (10, 0),
     "10-merkle": (7, 12),
     "10-record": (12, 30),
     "11-lifecycle": (7, 11),
+    "15-rounds": (35, 16),
+    "15-tally": (26, 16),
+    "16-export": (4, 13),
+    "16-import": (7, 39),
+    "16-projection": (10, 8),
+    "16-treaty": (3, 27),
+    "17-commitment": (6, 18),
+    "17-disclosure": (9, 9),
+    "17-sum-tree": (4, 14),
+    "17-totals": (6, 10),
 }
 """Folder: vectors that pass, vectors that are refused."""
 

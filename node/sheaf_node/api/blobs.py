@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sheaf_node.blobs import Progress
 from sheaf_protocol.blob import BlobId
-from sheaf_protocol.digest import ZERO, FederationId
+from sheaf_protocol.digest import ZERO
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import MAX_BLOB
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sheaf_node.blobs import Fetching
+    from sheaf_protocol.digest import FederationId
 
 RETRY_S: Final = 1
 """When to ask again for a blob that is being fetched."""
@@ -24,10 +25,10 @@ _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class BlobRoutes:
-    """`/api/v1/blobs`; `federation` picks the one meant, or refuses."""
+    """`/api/v1/blobs`; `federation` tells the one that a request means, or refuses."""
 
     def __init__(
-        self, fetching: Fetching, federation: Callable[[FederationId | None], FederationId]
+        self, fetching: Fetching, federation: Callable[[web.Request], FederationId]
     ) -> None:
         self._fetching, self._federation = fetching, federation
 
@@ -40,13 +41,13 @@ class BlobRoutes:
 
     async def put_blob(self, request: web.Request) -> web.Response:
         """Store the body as a blob of a federation; answer with its reference once it is safe."""
-        fid = self._federation(_fid(request))
+        fid = self._federation(request)
         ref = await self._fetching.add(await request.read(), fid)
         return web.json_response({"id": ref.id.hex(), "size": ref.size}, status=201)
 
     async def get_blob(self, request: web.Request) -> web.Response:
         """Answer with a blob's bytes, or with how far it is while it is being fetched."""
-        fid = self._federation(_fid(request))
+        fid = self._federation(request)
         id_ = _id(request.match_info["id"])
         found = await self._fetching.get(id_, fid, size=_size(request))
         if isinstance(found, Progress):
@@ -61,15 +62,6 @@ def _id(text: str) -> BlobId:
         detail = f"expected {2 * len(ZERO)} lower-case hex digits, got {text[:80]!r}"
         raise Refusal("blob.id", detail)
     return BlobId(bytes.fromhex(text))
-
-
-def _fid(request: web.Request) -> FederationId | None:
-    text = request.query.get("federation")
-    if text is None:
-        return None
-    if not _HEX.fullmatch(text):
-        raise Refusal("api.query", f"expected federation in hex, got {text[:80]!r}")
-    return FederationId(bytes.fromhex(text))
 
 
 def _size(request: web.Request) -> int | None:

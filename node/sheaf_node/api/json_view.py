@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET
 
+from sheaf_protocol.charter import read_charter
 from sheaf_protocol.digest import ZERO, EntryId
 from sheaf_protocol.envelope import SEALED, body_of
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
@@ -16,16 +18,19 @@ from sheaf_protocol.records import KINDS, PRIVATE, Record, decode_record
 from sheaf_protocol.subscription import wants_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sheaf_node.ingest import Ingest
     from sheaf_node.keyring import Keyring
     from sheaf_node.peering import DialStatus, PeerStatus
     from sheaf_node.plugins import ServiceHost
     from sheaf_node.store import Store, StoredEntry
-    from sheaf_protocol.charter import Federation
-    from sheaf_protocol.digest import FederationId
+    from sheaf_protocol.charter import Chain, Federation
+    from sheaf_protocol.digest import CoopId, FederationId
     from sheaf_protocol.subscription import Filter
+
+
+_ENDINGS: Final = frozenset({"expel", "leave"})
 
 
 def entry_json(entry: StoredEntry) -> dict[str, Any]:
@@ -34,6 +39,7 @@ def entry_json(entry: StoredEntry) -> dict[str, Any]:
     return {
         "arrival": entry.arrival,
         "id": entry.id.hex(),
+        "fid": header.fid.hex(),
         "cid": header.cid.hex(),
         "wid": header.wid.hex(),
         "seq": header.seq,
@@ -92,9 +98,15 @@ def status_json(
     *,
     peers: Sequence[PeerStatus],
     dials: Sequence[DialStatus],
-    services: Mapping[str, ServiceHost],
+    hosts: Mapping[FederationId, Mapping[str, ServiceHost]],
 ) -> dict[str, Any]:
-    """Return what a node is, holds and is linked to."""
+    """Return what a node is, holds and is linked to.
+
+    Of services in several federations `stopped` and `refused` tell of those in trouble anywhere.
+    """
+    services = [(name, host) for inside in hosts.values() for name, host in sorted(inside.items())]
+    joining = [fid for fid in ingest.foreign if fid in ingest.adopted]
+    partners = [fid for fid in ingest.foreign if fid not in ingest.adopted]
     return {
         "name": store.key_logs[keyring.cid].name,
         "cid": keyring.cid.hex(),
@@ -112,14 +124,14 @@ def status_json(
             {"fid": fid.hex(), "cid": cid.hex(), "entries": used.entries, "bytes": used.bytes}
             for (fid, cid), used in ingest.quota.full(store.usage).items()
         ],
-        "services": sorted(services),
-        "stopped": sorted(name for name, host in services.items() if host.is_stopped),
+        **_services_json(services),
         "not_subscribed": not_subscribed(ingest.subscription, services),
-        "refused": {name: host.refused for name, host in sorted(services.items()) if host.refused},
         "federations": [
-            _federation_json(store, fid, federation)
+            _federation_json(store, fid, federation, keyring.cid, hosts.get(fid, {}))
             for fid, federation in ingest.federations.items()
         ],
+        "joining": [_known_json(fid, ingest.foreign[fid]) for fid in joining],
+        "partners": [_known_json(fid, ingest.foreign[fid]) for fid in partners],
         "peers": [_peer_json(peer) for peer in peers],
         "dials": [
             {"url": dial.url, "is_linked": dial.is_linked, "reason": dial.reason} for dial in dials
@@ -127,11 +139,27 @@ def status_json(
     }
 
 
-def not_subscribed(wanted: Filter, services: Mapping[str, ServiceHost]) -> dict[str, list[str]]:
+def _services_json(services: Sequence[tuple[str, ServiceHost]]) -> dict[str, Any]:
+    """Return which services run, and what is wrong with any of them in any federation."""
+    lost = {id_: cid for _, host in services for id_, cid in host.lost.items()}
+    return {
+        "services": sorted({name for name, _ in services}),
+        "stopped": sorted({name for name, host in services if host.is_stopped}),
+        "refused": {name: host.refused for name, host in services if host.refused},
+        "unreadable": [
+            {"id": id_.hex(), "cid": cid.hex(), "code": "seal.lost_key"}
+            for id_, cid in sorted(lost.items())
+        ],
+    }
+
+
+def not_subscribed(
+    wanted: Filter, services: Iterable[tuple[str, ServiceHost]]
+) -> dict[str, list[str]]:
     """Return of each service the kinds that it follows and whose payloads are not kept here."""
     missing = {
         name: sorted(kind for kind in host.follows if not wants_kind(wanted, travels_as(kind)))
-        for name, host in sorted(services.items())
+        for name, host in services
     }
     return {name: kinds for name, kinds in missing.items() if kinds}
 
@@ -141,17 +169,58 @@ def travels_as(kind: str) -> str:
     return SEALED if kind in PRIVATE else kind
 
 
-def _federation_json(store: Store, fid: FederationId, federation: Federation) -> dict[str, Any]:
-    frontier = store.frontier(fid)
+def _known_json(fid: FederationId, federation: Federation) -> dict[str, Any]:
+    """Return a federation as its newest certificate has it."""
+    charter = federation.charter
     return {
         "fid": fid.hex(),
-        "name": federation.charter.name,
-        "members": len(federation.roles),
+        "id": federation.id.hex(),
+        "name": charter.name,
+        "epoch": charter.epoch,
+        "members": len(charter.members),
+        "is_forked": federation.is_forked,
+    }
+
+
+def _federation_json(
+    store: Store,
+    fid: FederationId,
+    federation: Federation,
+    own: CoopId,
+    hosts: Mapping[str, ServiceHost],
+) -> dict[str, Any]:
+    """Return a federation that we are or were a member of, and what is held of it."""
+    frontier = store.frontier(fid)
+    ours = federation.members.get(own)
+    return {
+        **_known_json(fid, federation),
+        "policy_version": federation.charter.policy.version,
+        "conflicting": [certificate.id.hex() for certificate in store.chains[fid].fork],
+        "is_member": ours is not None,
+        "roles": [] if ours is None else ours.roles,
+        "is_suspended": ours is not None and ours.is_suspended,
+        "ended_by": None if ours is not None else _ended_by(store.chains[fid], own),
+        "services": {
+            name: {"is_stopped": host.is_stopped, "refused": host.refused}
+            for name, host in sorted(hosts.items())
+        },
         "logs": len(frontier),
         "entries": sum(state.seq for state in frontier.values()),
         "forked": sum(state.is_forked for state in frontier.values()),
         "root": root(frontier).hex(),
     }
+
+
+def _ended_by(chain: Chain, own: CoopId) -> dict[str, Any] | None:
+    """Return what ended our membership: the newest change by which our co-op left."""
+    for link in reversed(list(chain.links.values())):
+        charter = read_charter(link.certificate)
+        change = charter.change
+        if link.is_late or change is UNSET:
+            continue
+        if change.cid == own and change.action in _ENDINGS:
+            return {"action": change.action, "epoch": charter.epoch, "id": link.id.hex()}
+    return None
 
 
 def _peer_json(peer: PeerStatus) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from sheaf_node.api.blobs import BlobRoutes
+from sheaf_node.api.charter import CharterRoutes
 from sheaf_node.api.erasure import ErasureRoutes
 from sheaf_node.api.guard import Handler, guard
 from sheaf_node.api.json_view import entry_json, record_from_json, status_json
 from sheaf_node.erasing import Erasing
+from sheaf_node.hosting import choose_federation, require_host
 from sheaf_node.ingest import Draft
 from sheaf_node.peering.aiohttp_listener import Gate
 from sheaf_node.plugins import Call
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from sheaf_node.store import Store
     from sheaf_protocol.digest import FederationId
 
+FEDERATION = "federation"
+"""The query parameter that names a federation by the beginning of its id."""
 MAX_BODY = 16 * 1024 * 1024
 """16 MiB: twice the largest file that an import takes, so that the import's own limit speaks."""
 MAX_PAGE = 1_000
@@ -51,7 +55,7 @@ class LocalApi:
         store: Store,
         ingest: Ingest,
         keyring: Keyring,
-        services: Mapping[str, ServiceHost],
+        hosts: Mapping[FederationId, Mapping[str, ServiceHost]],
         peering: Peering | None,
         blobs: Fetching,
     ) -> None:
@@ -62,9 +66,10 @@ class LocalApi:
         self._ingest = ingest
         self._keyring = keyring
         self._erasing = Erasing(store, ingest, keyring.cid)
-        self._services = services
+        self._hosts = hosts
         self._peering = peering
         self._blobs = BlobRoutes(blobs, self._federation)
+        self._charters = CharterRoutes(store, self._federation)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self._gate: Gate | None = None
@@ -106,6 +111,7 @@ class LocalApi:
                 web.get("/api/v1/services/{service}/{view}", self.get_view),
                 web.post("/api/v1/services/{service}/{command}", self.post_command),
                 *self._blobs.routes(),
+                *self._charters.routes(),
                 *ErasureRoutes(self._erasing).routes(),
             ]
         )
@@ -130,16 +136,20 @@ class LocalApi:
                 self._keyring,
                 peers=peers,
                 dials=dials,
-                services=self._services,
+                hosts=self._hosts,
             )
         )
 
     async def get_log(self, request: web.Request) -> web.Response:
-        """Answer with a page of entries in the order of arrival; `next` continues it."""
+        """Answer with a page of entries in the order of arrival; `next` continues it.
+
+        Those of other federations than the one named are left out of the page.
+        """
         after = _number(request, "after", 0, range(2**53))
         limit = _number(request, "limit", 100, range(1, MAX_PAGE + 1))
+        fid = self._federation(request) if FEDERATION in request.query else None
         entries = self._store.entries_after(after, limit)
-        items = [entry_json(entry) for entry in entries]
+        items = [entry_json(entry) for entry in entries if fid in {None, entry.header.fid}]
         body = {"items": items, "next": entries[-1].arrival if entries else None}
         return web.json_response(body)
 
@@ -148,39 +158,33 @@ class LocalApi:
         kind = request.match_info["kind"]
         record, refs = record_from_json(kind, await request.read())
         draft = Draft(kind=kind, refs=refs, body=encode(record))
-        [entry] = await self._ingest.publish(self._federation(), [draft])
+        [entry] = await self._ingest.publish(self._federation(request), [draft])
         return web.json_response(entry_json(entry), status=201)
 
     async def get_view(self, request: web.Request) -> web.Response:
         """Answer with a service's view."""
         host = self._service(request)
-        call = Call(options=dict(request.query))
+        call = Call(options=_options(request))
         return web.json_response(await host.view(request.match_info["view"], call))
 
     async def post_command(self, request: web.Request) -> web.Response:
         """Carry out a service's command; answer once its entries are durable."""
         host = self._service(request)
-        call = Call(body=await request.read(), options=dict(request.query))
+        call = Call(body=await request.read(), options=_options(request))
         return web.json_response(await host.command(request.match_info["command"], call))
 
-    def _federation(self, wanted: FederationId | None = None) -> FederationId:
-        """Return the federation wanted, or the first where none is named."""
-        for fid in self._ingest.federations:
-            if wanted in {None, fid}:
-                return fid
-        if wanted is not None:
-            raise Refusal("api.query", f"expected a federation of this node, got {wanted.hex()}")
-        detail = "expected this node to be in a federation; `sheaf federation adopt` joins one"
-        raise Refusal("node.no_federation", detail)
+    def _federation(self, request: web.Request) -> FederationId:
+        """Return the federation that a request names, or the first where it names none."""
+        return choose_federation(self._ingest.federations, request.query.get(FEDERATION))
 
     def _service(self, request: web.Request) -> ServiceHost:
-        name = request.match_info["service"]
-        host = self._services.get(name)
-        if host is None:
-            self._federation()
-            known = ", ".join(sorted(self._services))
-            raise Refusal("service.unknown", f"expected a running service ({known}), got {name!r}")
-        return host
+        fid = self._federation(request)
+        return require_host(self._hosts, fid, request.match_info["service"])
+
+
+def _options(request: web.Request) -> dict[str, str]:
+    """Return what a request asks of a service; which federation's is settled by then."""
+    return {name: value for name, value in request.query.items() if name != FEDERATION}
 
 
 def _number(request: web.Request, name: str, default: int, allowed: range) -> int:

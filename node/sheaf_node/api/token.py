@@ -30,5 +30,5 @@ def read_token(home: Path) -> str:
     try:
         return (home / FILE).read_text().strip()
     except (OSError, UnicodeDecodeError) as exc:
-        detail = f"expected a running node's token in {home / FILE}; `sheaf serve` writes it"
+        detail = f"expected a node running for {home}; `sheaf serve` starts it (no {FILE} there)"
         raise Refusal("api.no_token", detail) from exc

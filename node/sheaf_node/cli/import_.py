@@ -129,14 +129,13 @@ async def _without_node(
 ) -> Any:
     from sheaf_node import app  # noqa: PLC0415 - needed only where no node runs
     from sheaf_node.clock import SystemClock  # noqa: PLC0415
+    from sheaf_node.hosting import choose_federation, require_host  # noqa: PLC0415
     from sheaf_node.plugins import Call  # noqa: PLC0415
 
     passphrase = given_passphrase(home)
     async with app.open_node(
         home, clock=SystemClock(), random=os.urandom, passphrase=passphrase
     ) as node:
-        host = node.services.get(service)
-        if host is None:
-            detail = f"expected the node in {home} to be in a federation"
-            raise Refusal("node.no_federation", f"{detail}; `sheaf federation adopt` joins one")
+        hosts = node.hosts.by_federation
+        host = require_host(hosts, choose_federation(hosts), service)
         return await host.command(command, Call(body=body, options=options))

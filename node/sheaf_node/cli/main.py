@@ -23,9 +23,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "restore": ("sheaf_node.cli.erase:restore", "Take an erasure back within 72 hours."),
     "import": ("sheaf_node.cli.import_:import_", "Publish a purchase, price or transport list."),
     "pool": ("sheaf_node.cli.pool:pool", "Open, close and show pools; withdraw a line."),
+    "curve": ("sheaf_node.cli.curve:curve", "Add up what co-ops want, with every line hidden."),
     "blob": ("sheaf_node.cli.blob:blob", "Add a file for the members, or get one by its id."),
     "identity": ("sheaf_node.cli.identity:identity", "Show, protect or recover this co-op's keys."),
     "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
+    "treaty": ("sheaf_node.cli.treaty:treaty", "Agree on what crosses into another federation."),
     "spec": ("sheaf_node.cli.spec:spec", "Run the spec's test vectors on this installation."),
 }
 GROUP: Final = "sheaf.commands"

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _SERVICE: Final = "/api/v1/services/pooled_purchasing"
@@ -86,12 +86,12 @@ def show(*, as_json: bool, home: Path) -> None:
         print_json(report)
         return
     if report["pools"]:
-        _print_table(_POOL_HEAD, map(_pool_cells, report["pools"]))
+        print_table(_POOL_HEAD, map(_pool_cells, report["pools"]))
     else:
         click.echo("No pool yet: a coordinator opens them with `sheaf pool open`.")
     click.echo()
     if report["lines"]:
-        _print_table(_LINE_HEAD, map(_line_cells, report["lines"]))
+        print_table(_LINE_HEAD, map(_line_cells, report["lines"]))
     else:
         click.echo("No lines of this co-op: `sheaf import purchases FILE` publishes them.")
 
@@ -160,11 +160,3 @@ def _quantity(units: int, scale: int) -> str:
 
 def _money(minor: int, one: Any) -> str:
     return f"{Decimal(minor).scaleb(-one['minor_digits']):f} {one['currency']}"
-
-
-def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    shown = [[printable(cell) for cell in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())

@@ -90,6 +90,9 @@ def _on_input(stop: asyncio.Event) -> None:
 
 def _announce(home: Path, node: Node) -> None:
     click.echo(f"Serving {home}. Ctrl-C stops.")
-    if not node.parts.ingest.federations:
-        click.echo("In no federation yet: `sheaf federation adopt FILE` joins one.")
+    ingest = node.parts.ingest
+    if not ingest.federations and ingest.adopted:
+        click.echo("Not admitted so far: this node takes part as soon as a member's tells it so.")
+    elif not ingest.federations:
+        click.echo("In no federation yet: `sheaf federation create` founds one, `join` enters one.")
     print_notices(home_notices(home))

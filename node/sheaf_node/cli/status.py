@@ -33,16 +33,12 @@ def status(as_json: bool, home: Path) -> None:
 def _print(answer: Any) -> None:
     click.echo(f"{printable(answer['name'])}, co-op {answer['cid'][:8]}")
     print_notices(answer["notices"])
-    if not answer["federations"]:
-        click.echo("In no federation yet: `sheaf federation adopt FILE` joins one.")
+    if not answer["federations"] and not answer["joining"]:
+        click.echo("In no federation yet: `sheaf federation create` founds one, `join` enters one.")
     for federation in answer["federations"]:
-        name = printable(federation["name"])
-        click.echo(
-            f"{name}: {federation['members']} members, {federation['entries']} entries"
-            f" in {federation['logs']} logs"
-        )
-        if federation["forked"]:
-            click.echo(f"  {federation['forked']} log(s) forked: their authors must open a new one")
+        _print_federation(federation)
+    for joining in answer["joining"]:
+        click.echo(f"{printable(joining['name'])}: has not admitted this co-op so far")
     _print_quotas(answer)
     click.echo(f"Services: {', '.join(answer['services']) or 'none'}")
     if answer["stopped"]:
@@ -52,12 +48,37 @@ def _print(answer: Any) -> None:
         click.echo(f"  {name} sees nothing of {listed}: {NOT_SUBSCRIBED}")
     for name, code in answer["refused"].items():
         click.echo(f"  {name} may not publish what it wants to: {code}")
+    for lost in answer["unreadable"]:
+        click.echo(
+            f"  private message {lost['id'][:8]} of co-op {lost['cid'][:8]} may have been for the"
+            " sealing key that is lost here: ask them, and to send it again"
+        )
     linked = [peer for peer in answer["peers"] if peer["in_sync"]]
     click.echo(f"Peers: {len(answer['peers'])} linked, {len(linked)} in sync")
     for dial in answer["dials"]:
         if not dial["is_linked"]:
             reason = dial["reason"] or "being dialled"
             click.echo(f"  not linked: {printable(dial['url'])}: {printable(reason)}")
+
+
+def _print_federation(federation: Any) -> None:
+    name = printable(federation["name"])
+    click.echo(
+        f"{name}: {federation['members']} members, {federation['entries']} entries"
+        f" in {federation['logs']} logs, epoch {federation['epoch']},"
+        f" policy version {federation['policy_version']}"
+    )
+    if federation["forked"]:
+        click.echo(f"  {federation['forked']} log(s) forked: their authors must open a new one")
+    if federation["is_forked"]:
+        ids = ", ".join(id_[:8] for id_ in federation["conflicting"])
+        click.echo(f"  halted, as members certified both {ids}: charter.forked")
+    if federation["is_suspended"]:
+        click.echo("  this co-op is suspended")
+    if federation["ended_by"]:
+        ended = federation["ended_by"]
+        how = "left" if ended["action"] == "leave" else "was expelled"
+        click.echo(f"  this co-op {how} in epoch {ended['epoch']}: charter.left")
 
 
 def _print_quotas(answer: Any) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from sheaf_node.ingest.absence import absence_of, new_mark
-from sheaf_node.ingest.effect import effect_fault
 from sheaf_node.ingest.model import Opened, Outcome
 from sheaf_node.ingest.progress import LogProgress, not_yet
 from sheaf_node.store import NewEntry
@@ -32,7 +31,7 @@ from sheaf_protocol.proof import Run, Tail
 from sheaf_protocol.subscription import awaits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sheaf_node.ingest.quota import Meter
     from sheaf_node.store.planned import Planned
@@ -75,14 +74,14 @@ class Decider:
     def __init__(
         self,
         planned: Planned,
-        federations: Mapping[FederationId, Federation],
+        federation_of: Callable[[FederationId], Federation | None],
         *,
         now_ms: int,
         meter: Meter,
         subscription: Filter,
     ) -> None:
         self._planned, self._subscription = planned, subscription
-        self._federations = federations
+        self._federation_of = federation_of
         self._now_ms, self._meter = now_ms, meter
         self._latest_ms = now_ms + MAX_CLOCK_AHEAD_MS
         self._logs: dict[LogId, LogProgress] = {}
@@ -146,7 +145,7 @@ class Decider:
     def _accept(self, log: LogProgress, item: Opened) -> Verdict:
         absence = absence_of(self._planned, item, self._now_ms)
         try:
-            fault = None if absence is not None else self._effect_fault(log, item)
+            fault = None if absence is not None else log.fault(item)
         except RemoteProtocolError as exc:
             return refused(exc, is_of_bytes=True)
         log.advance(item)
@@ -156,7 +155,8 @@ class Decider:
             outcome = Outcome.NO_EFFECT if is_withheld else Outcome.NEW
             return Verdict(outcome=outcome, code=WITHHELD if is_withheld else None, absence=absence)
         if fault is not None:
-            return Verdict(outcome=Outcome.NO_EFFECT, code=fault, fault=fault)
+            code, detail = fault
+            return Verdict(outcome=Outcome.NO_EFFECT, code=code, detail=detail, fault=code)
         return Verdict(outcome=Outcome.NEW, mark=new_mark(item, self._now_ms))
 
     def _known(self, log: LogProgress, item: Opened) -> Verdict:
@@ -171,24 +171,20 @@ class Decider:
         """Return the payload that came with an entry which is held without it, or None."""
         payload = item.envelope.payload
         held = self._planned.entry_at(item.log, item.header.seq) if payload else None
-        if held is None or held.envelope.payload or held.absence != WITHHELD:
+        if held is None or held.envelope.payload or held.absence != WITHHELD or not log.is_known:
             return None
         if held.arrival in self._planned.filling:
             return None  # another link brought it a moment ago, and it is counted once
         self._meter.require_room(item.header)
-        fault = self._effect_fault(log, item)
+        fault = log.fault(item)
         mark = None if fault is not None else new_mark(item, self._now_ms)
         return NewPayload(
             entry=held,
             payload=payload,
-            fault=fault,
+            fault=None if fault is None else fault.code,
             mark=mark,
             was_passed_over=not awaits(self._subscription, held.kind),
         )
-
-    def _effect_fault(self, log: LogProgress, item: Opened) -> str | None:
-        kind = item.header.kind
-        return effect_fault(kind, item.envelope.payload, is_allowed=log.may(item))
 
     def _fork(self, log: LogProgress, run: Run, index: int, item: Opened) -> Verdict:
         """Return the verdict on a second entry for a place that is taken: a proof, if proven."""
@@ -211,7 +207,7 @@ class Decider:
     def _progress(self, first: Opened) -> LogProgress:
         log = self._logs.get(first.log)
         if log is None:
-            federation = self._federations.get(first.header.fid)
+            federation = self._federation_of(first.header.fid)
             log = self._logs[first.log] = LogProgress(self._planned.state, federation, first)
         return log
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sheaf_node.store.model import FORKED
+from sheaf_node.ingest.judge import Judge
+from sheaf_node.store.model import FORKED, LEFT
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.limits import MAX_INT
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sheaf_node.ingest.model import Opened
     from sheaf_node.store import State
     from sheaf_protocol.charter import Federation
+    from sheaf_protocol.charter.effect import AuthorFault
+    from sheaf_protocol.identity import Cut
     from sheaf_protocol.proof import Run
 
 
@@ -37,7 +40,11 @@ class LogProgress:
         """Until when an entry's time alone says that the writer may write it."""
         if writer is not None and not writer.is_closed:
             self._free_until_ms = MAX_INT if writer.expires_ms is None else writer.expires_ms
-        self._may: dict[str, bool] = {}
+        self._left: Cut | None = None
+        self._is_member = federation is not None and federation.was_member(header.cid)
+        if federation is not None:
+            self._left = federation.cut_of(header.cid, header.wid)
+            self._judge = Judge(federation, header.cid, header.wid)
         self._kept: list[tuple[int, int, Run]] = []
 
     def require_author(self, item: Opened) -> None:
@@ -49,8 +56,10 @@ class LogProgress:
             raise not_yet("key.unknown", f"the key log of co-op {short(header.cid)}")
         if header.time_ms > self._free_until_ms:
             require_writer(self._keys, header, item.id)
-        if not self._federation.is_member(header.cid):
+        if not self._is_member:
             raise not_yet("charter.not_member", f"co-op {short(header.cid)} to be a member")
+        if self._left is not None and self._left.is_void(header.seq, item.id):
+            raise self._beyond(self._left, item)
 
     def require_not_forked(self, item: Opened) -> None:
         """Return if the entry lies below the place at which its log is known to fork."""
@@ -64,15 +73,24 @@ class LogProgress:
         if header.seq != self.seq + 1 or header.prev != self._id or header.time_ms < self._time_ms:
             require_next(Head(seq=self.seq, id=self._id, time_ms=self._time_ms), header)
 
-    def may(self, item: Opened) -> bool:
-        """Return whether the charter lets the author publish the entry's kind."""
-        kind = item.header.kind
-        known = self._may.get(kind)
-        if known is None:
-            federation = self._federation
-            known = federation is not None and federation.may(item.header.cid, kind)
-            self._may[kind] = known
-        return known
+    @property
+    def is_known(self) -> bool:
+        """Whether the log is one of a federation of ours, so that its entries can be judged."""
+        return self._federation is not None
+
+    def fault(self, item: Opened) -> AuthorFault | None:
+        """Return the author's fault that leaves an entry of a known log without effect, or None.
+
+        Raises RemoteProtocolError `enc.*`.
+        """
+        return self._judge.fault(item.header, item.envelope.payload)
+
+    def _beyond(self, left: Cut, item: Opened) -> RemoteProtocolError:
+        header = item.header
+        expected = f"expected the log of {short(header.cid)} to end with entry {left.seq}"
+        detail = f"{expected}, {short(left.head)}, where it left"
+        detail = f"{detail}; got {header.seq}, {short(item.id)}"
+        return RemoteProtocolError(LEFT, detail, Fault.AUTHOR)
 
     def advance(self, item: Opened) -> None:
         """Move the head on to an entry that was accepted."""

@@ -7,16 +7,19 @@ of them put an entry at one place.
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sheaf_node.config import Limits
+from sheaf_node.ingest.belonging import Belonging
 from sheaf_node.ingest.control import (
     is_new_fork_proof,
     new_certificate,
     new_history,
 )
 from sheaf_node.ingest.decision import Decider, Verdict, refused
+from sheaf_node.ingest.judge import changed_by
 from sheaf_node.ingest.model import (
     Draft,
     Item,
@@ -28,14 +31,9 @@ from sheaf_node.ingest.model import (
 )
 from sheaf_node.ingest.quota import Quota
 from sheaf_node.ingest.rejects import Rejects
+from sheaf_node.ingest.signing import Signer
 from sheaf_node.store import Change
-from sheaf_node.store.model import FORKED
-from sheaf_protocol.charter import federation_of
-from sheaf_protocol.digest import log_id, short
-from sheaf_protocol.envelope import Header, make_payload, payload_hash, seal
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
-from sheaf_protocol.limits import SALT_BYTES
-from sheaf_protocol.log import EMPTY, Head
 from sheaf_protocol.proof import Checks, Run, split_runs
 from sheaf_protocol.subscription import Filter
 
@@ -81,8 +79,7 @@ class Ingest:
         self._store = store
         self._arrivals = arrivals
         self._clock = clock
-        self._random = random
-        self._keyring = keyring
+        self._signer = Signer(keyring, clock, random)
         self._limits = limits or Limits()
         self._checks = checks
         self.quota = Quota(self._limits, keyring.cid, free_bytes)
@@ -91,14 +88,42 @@ class Ingest:
         self._rejects = Rejects(self._limits.rejects_per_sender)
         self.rejected = 0
         """Foreign entries refused since the node started, by the sender's fault."""
-        self._federations: dict[FederationId, Federation] = {}
-        self._found(store.certificates.values())
+        self._belonging = Belonging(keyring.cid)
+        self.candidates: Mapping[FederationId, frozenset[CoopId]] = MappingProxyType({})
+        """The co-ops that members propose to admit, by federation; see `welcome`."""
+        self._found()
         arrivals.announce(store.arrival)
 
     @property
     def federations(self) -> Mapping[FederationId, Federation]:
-        """The federations that this co-op is a member of, by id."""
+        """The federations that this co-op is or was a member of, by id, the longest held first.
+
+        Of those that it did not found, only the adopted ones.
+        """
         return self._federations
+
+    @property
+    def foreign(self) -> Mapping[FederationId, Federation]:
+        """The other federations of which certificates are held, by id."""
+        return self._foreign
+
+    @property
+    def adopted(self) -> frozenset[FederationId]:
+        """The federations that this home adopted, be it a member or not so far."""
+        return self._belonging.adopted
+
+    def adopt(self, *fids: FederationId) -> None:
+        """Take these federations for ours, from when they admit our co-op."""
+        self._belonging.adopted |= set(fids)
+        self._found()
+        self._arrivals.announce_control()
+
+    def welcome(self, fid: FederationId, cids: frozenset[CoopId]) -> None:
+        """Take up the key logs of these co-ops, and of no others, as candidates of a federation."""
+        if self.candidates.get(fid, frozenset()) == cids:
+            return
+        self.candidates = MappingProxyType({**self.candidates, fid: cids})
+        self._arrivals.announce_control()
 
     def now_ms(self) -> int:
         """Return the time that an entry published now would bear, but for its log's head."""
@@ -173,12 +198,13 @@ class Ingest:
         """Sign our own entries, in order, and store all of them or none.
 
         They pass the same rules as everybody's. What would be stored without effect is refused
-        here instead. Raises LocalProtocolError with the code of the rule.
+        here instead. Raises LocalProtocolError with the code of the rule, `charter.forked` while
+        two certificates of one epoch contradict each other.
         """
 
         def decide(planned: Planned) -> tuple[Change, None]:
             self.quota.require_disk()
-            runs = _each_alone(self._sign(planned.state, fid, drafts))
+            runs = _each_alone(self._signer.sign(planned.state, fid, drafts))
             decider = self._decider(planned)
             verdicts = [verdict for run in runs for verdict in decider.decide(run)]
             for verdict in verdicts:
@@ -211,25 +237,29 @@ class Ingest:
         certificate: Certificate,
         *,
         key_logs: Mapping[CoopId, Sequence[KeyOp]] = MappingProxyType({}),
+        wanted: bool = False,
     ) -> bool:
-        """Take in a federation's certificate; return whether it was new.
+        """Take in a certificate of a federation, of any epoch; return whether it was new.
 
-        Its founders' key logs are merged with those in `key_logs`, under the anchors that the
-        certificate brings, and stored with it or not at all. Raises RemoteProtocolError
-        `charter.*`, `key.*`, `enc.*`, `schema.invalid`.
+        A genesis has to name our co-op, unless it is adopted or `wanted`; others follow on one that
+        is held.
+        The members' key logs are merged with those in `key_logs`, under the anchors that the
+        certificate brings, and stored with it or not at all, together with what it makes of entries
+        stored before. Raises RemoteProtocolError `charter.*`, `key.*`, `enc.*`, `schema.invalid`.
         """
 
         def decide(planned: Planned) -> tuple[Change, bool]:
-            changed = new_certificate(
+            taken = new_certificate(
                 planned.state,
                 certificate,
                 key_logs,
-                own=self._keyring.cid,
                 most=self._limits.key_logs,
+                belonging=self._belonging,
+                is_wanted=wanted,
             )
-            if changed is None:
+            if taken is None:
                 return Change(), False
-            return Change(key_histories=changed, certificates=[certificate]), True
+            return changed_by(planned, taken), True
 
         is_new, _ = await self._store.transact(decide, then=self._tell)
         return is_new
@@ -242,7 +272,8 @@ class Ingest:
 
         def decide(planned: Planned) -> tuple[Change, bool]:
             meter = self.quota.meter(planned.state.usage)
-            is_new = is_new_fork_proof(planned, proof, self._federations, meter)
+            federation_of = partial(self._federation_in, planned.state)
+            is_new = is_new_fork_proof(planned, proof, federation_of, meter)
             return Change(fork_proofs=[proof] if is_new else []), is_new
 
         is_new, _ = await self._store.transact(decide, then=self._tell)
@@ -269,54 +300,16 @@ class Ingest:
         meter = self.quota.meter(planned.state.usage)
         return Decider(
             planned,
-            self._federations,
+            partial(self._federation_in, planned.state),
             now_ms=self._clock.now_ms(),
             meter=meter,
             subscription=self.subscription,
         )
 
-    def _sign(self, state: State, fid: FederationId, drafts: Sequence[Draft]) -> list[Opened]:
-        cid, wid = self._keyring.cid, self._keyring.wid
-        held = state.logs.get(log_id(fid, cid, wid))
-        if held is not None and held.forked_at is not None:
-            # Not even below the fork: this node may be an old copy that knows less than its peers.
-            detail = f"expected a new writer: {short(wid)} is proven to have forked its log"
-            raise LocalProtocolError(FORKED, f"{detail} at {held.forked_at}")
-        head = EMPTY if held is None else held.head
-        items: list[Opened] = []
-        for draft in drafts:
-            items.append(self._sign_one(fid, draft, head))
-            header = items[-1].header
-            head = Head(seq=header.seq, id=items[-1].id, time_ms=header.time_ms)
-        return items
-
-    def _sign_one(self, fid: FederationId, draft: Draft, head: Head) -> Opened:
-        payload = make_payload(draft.body, self._random(SALT_BYTES))
-        header = Header(
-            1,
-            fid,
-            self._keyring.cid,
-            self._keyring.wid,
-            head.seq + 1,
-            head.id,
-            draft.kind,
-            # LOG-5: a clock that was set back does not make the log run backwards.
-            max(self._clock.now_ms(), head.time_ms),
-            draft.expires_ms,
-            payload_hash(payload),
-            len(payload),
-            list(draft.refs),
-            0,
-        )
-        envelope = seal(header, payload, self._keyring.writer)
-        item = open_envelope(envelope, envelope.id)
-        if isinstance(item, Unreadable):
-            raise LocalProtocolError(item.fault.code, item.fault.detail)
-        return item
-
     def _tell(self, effects: Effects) -> None:
         """Tell the rest of the node what became durable."""
-        self._found(effects.certificates)
+        if effects.chains:
+            self._found()
         if effects.entries:
             self._arrivals.announce(effects.entries[-1].arrival)
         if effects.has_control:
@@ -324,10 +317,16 @@ class Ingest:
         if effects.payloads:
             self._arrivals.announce_payloads()
 
-    def _found(self, certificates: Iterable[Certificate]) -> None:
-        """Note the federations of certificates that the store has, and so were verified."""
-        for certificate in certificates:
-            self._federations[certificate.fid] = federation_of(certificate)
+    def _found(self) -> None:
+        """Note what is in force in federations whose chains the store has, and so were verified."""
+        self._federations = self._belonging.ours(self._store.chains)
+        self._foreign = self._belonging.foreign(self._store.chains)
+
+    def _federation_in(self, state: State, fid: FederationId) -> Federation | None:
+        """Return what is in force in a federation of ours, by all that was decided so far."""
+        chain = state.chains.get(fid)
+        is_ours = chain is not None and self._belonging.is_ours(fid, chain)
+        return chain.federation if chain is not None and is_ours else None
 
 
 def _each_alone(items: Iterable[Opened]) -> list[Run]:

@@ -8,7 +8,7 @@ from sheaf_node.keyring.files import KeyFiles, read_files
 from sheaf_node.keyring.folder import KEYS
 from sheaf_node.keyring.loading import keyring_of, load_key_ops, load_keyring
 from sheaf_node.keyring.model import Keyring
-from sheaf_node.keyring.renewal import renew_all, renew_prekey
+from sheaf_node.keyring.renewal import lost_prekeys, renew_all, renew_prekey
 from sheaf_node.keyring.secret_file import Passphrase
 from sheaf_node.keyring.words import fingerprint
 
@@ -22,6 +22,7 @@ __all__ = [
     "keyring_of",
     "load_key_ops",
     "load_keyring",
+    "lost_prekeys",
     "read_files",
     "renew_all",
     "renew_prekey",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sheaf_node.keyring.files import KeyFiles
     from sheaf_node.keyring.model import Keyring
     from sheaf_protocol.digest import FederationId, WriterId
-    from sheaf_protocol.identity import Cut, KeyHistory, KeyLog, SigningKey
+    from sheaf_protocol.identity import Cut, KeyHistory, KeyLog, Prekey, SigningKey
 
 DAY_MS: Final = 86_400_000
 WRITER_RENEWED_MS: Final = 7 * DAY_MS
@@ -92,6 +92,17 @@ def _may_sign(keyring: Keyring, history: KeyHistory) -> bool:
     """Return whether the manager key is here, and its word would count."""
     manager = keyring.manager
     return manager is not None and manager.public == history.state.manager and not history.rival
+
+
+def lost_prekeys(keyring: Keyring, log: KeyLog) -> list[Prekey]:
+    """Return the prekeys of our key log that this node should still open with, and cannot.
+
+    Those that ended long before the newest began were deleted on purpose.
+    """
+    held = {public for public, _ in keyring.prekeys}
+    newest_ms = max((prekey.expires_ms for prekey in log.prekeys), default=0)
+    since_ms = newest_ms - PREKEY_LIFETIME_MS - PREKEY_KEPT_MS
+    return [p for p in log.prekeys if p.expires_ms >= since_ms and bytes(p.key) not in held]
 
 
 def _renew_prekey(draft: KeyDraft, manager: SigningKey) -> None:

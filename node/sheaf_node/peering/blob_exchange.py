@@ -89,6 +89,11 @@ class BlobExchange:
                 self._stir()
         return self._answer()
 
+    def withdraw(self) -> None:
+        """Let go of what both sides asked in federations that are not common any more."""
+        self._answers.withdraw(self._link.common)
+        self._fetching.sync.withdraw(self, self._link.common)
+
     def end(self) -> None:
         """Let go of what was asked of this peer."""
         self._fetching.leave(self)

@@ -1,20 +1,32 @@
 """Which peers a node talks to, and which control items each of them may see.
 
-A stranger gets nothing. A member of a federation sees that federation's certificate, the key logs
-of its members and the fork proofs of its logs. A node that the operator configured to dial, but
-which no charter names yet, sees our own key log only: that is how a joiner meets its federation.
+What a co-op sees of a federation follows from its standing there by the newest certificate:
+
+* A member sees all: the chain, the key logs of all that ever were members and of candidates, the
+  fork proofs, and the chains of federations that treaties lead to, with their members' key logs.
+* A candidate, on whose admission a ballot is open, sees the chain and the key logs that it is
+  checked by: so it can tell who admits it.
+* Who left or was expelled sees the same, so that its node can say why it gets no data any more.
+* A stranger sees nothing.
+
+A node that the operator configured to dial, and that no charter names, sees our own key log alone:
+that is how a joiner meets its federation. Of foreign federations nobody is linked for their sake.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
+from sheaf_node.ingest.reach import next_end_ms, reachable
 from sheaf_node.store.state import header_of
-from sheaf_protocol.charter import Certificate, read_charter
+from sheaf_protocol.charter import Certificate
 from sheaf_protocol.fork import ForkProof
 from sheaf_protocol.limits import MAX_BATCH_BYTES
 from sheaf_protocol.link import ControlState, HeldKeyLog
 from sheaf_protocol.link.messages import (
+    LIST,
     ControlItems,
     ControlWant,
     KeyOps,
@@ -24,33 +36,59 @@ from sheaf_protocol.link.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from sheaf_node.clock import Clock
     from sheaf_node.events import Arrivals
     from sheaf_node.ingest import Ingest
     from sheaf_node.store import Store
+    from sheaf_protocol.charter import Charter, Federation
     from sheaf_protocol.digest import CoopId, Digest, FederationId
     from sheaf_protocol.identity import KeyHistory, KeyOp
 
 _Piece: TypeAlias = KeyOps | Certificate | ForkProof
 
 
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A federation's chain as far as control items go."""
+
+    certificates: Mapping[Digest, Certificate]
+    """By their ids, in the order in which they came (CHR-85)."""
+    named: frozenset[CoopId]
+    """All that a certificate of it ever named, but for late ones."""
+
+
 class Circle:
     """The co-ops that a node shares federations with."""
 
-    def __init__(self, store: Store, ingest: Ingest, arrivals: Arrivals, own: CoopId) -> None:
-        self._store, self._ingest, self._arrivals, self._own = store, ingest, arrivals, own
-        self._members: dict[FederationId, frozenset[CoopId]] = {}
+    def __init__(
+        self, store: Store, ingest: Ingest, arrivals: Arrivals, clock: Clock, own: CoopId
+    ) -> None:
+        self._store, self._ingest, self._arrivals = store, ingest, arrivals
+        self._clock, self._own = clock, own
+        self._chains: dict[FederationId, tuple[object, _Chain]] = {}
+        self._reach: dict[FederationId, list[FederationId]] = {}
         self._proof_fids: dict[Digest, FederationId] = {}
         self._states: dict[CoopId, ControlState] = {}
-        self._version = -1
+        self._version, self._until_ms = -1, 0
 
     def knows(self, cid: CoopId) -> bool:
-        """Return whether a charter that we hold names the co-op, founded or not."""
-        return bool(self._named_with(cid))
+        """Return whether a federation of ours names the co-op, as a candidate or ever as more."""
+        return any(self._is_named(fid, cid) for fid in self._ours())
+
+    def calls_for(self, cid: CoopId) -> bool:
+        """Return whether the co-op's key log is to be kept: something here is judged by it."""
+        return self.knows(cid) or any(cid in self._chain(fid).named for fid in self._ingest.foreign)
+
+    def wants(self, fid: FederationId) -> bool:
+        """Return whether the chain of a federation is to be kept that was founded without us."""
+        self._look_again()
+        partners = chain.from_iterable(self._reach.get(ours, ()) for ours in self._ours())
+        return fid in self._ingest.adopted or fid in partners
 
     def shared_with(self, cid: CoopId) -> frozenset[FederationId]:
-        """Return the founded federations that both we and the co-op are members of."""
+        """Return the founded federations that both we and the co-op are members of now."""
         return frozenset(
             fid
             for fid, federation in self._ingest.federations.items()
@@ -59,9 +97,7 @@ class Circle:
 
     def control_for(self, cid: CoopId) -> ControlState:
         """Return the control items that the co-op may see."""
-        if self._version != self._arrivals.control:
-            self._states.clear()
-            self._version = self._arrivals.control
+        self._look_again()
         state = self._states.get(cid)
         if state is None:
             state = self._states[cid] = self._control_for(cid)
@@ -71,20 +107,58 @@ class Circle:
         """Yield the messages that answer a peer's want, of what it may see."""
         return _packed(self._pieces(self.control_for(cid), want))
 
-    def _named_with(self, cid: CoopId) -> list[FederationId]:
-        for fid in self._store.certificates.keys() - self._members.keys():
-            charter = read_charter(self._store.certificates[fid])
-            self._members[fid] = frozenset(member.cid for member in charter.members)
-        return [fid for fid, members in self._members.items() if cid in members]
+    def _ours(self) -> Iterator[FederationId]:
+        """Yield the federations that we are in, were in, or were told to join."""
+        yield from self._ingest.federations
+        yield from (fid for fid in self._ingest.foreign if fid in self._ingest.adopted)
+
+    def _is_named(self, fid: FederationId, cid: CoopId) -> bool:
+        return cid in self._ingest.candidates.get(fid, ()) or cid in self._chain(fid).named
+
+    def _chain(self, fid: FederationId) -> _Chain:
+        held = self._store.chains[fid]
+        known = self._chains.get(fid)
+        if known is None or known[0] is not held:
+            known = self._chains[fid] = (held, _Chain(held.told, frozenset(held.anchors)))
+        return known[1]
+
+    def _look_again(self) -> None:
+        """Forget what was worked out, where control items have changed or a treaty has ended."""
+        now_ms = self._clock.now_ms()
+        if self._version == self._arrivals.control and now_ms < self._until_ms:
+            return
+        self._version = self._arrivals.control
+        self._states.clear()
+        charters = self._charters()
+        self._reach = {
+            fid: list(reachable(fid, charters, now_ms))
+            for fid, federation in self._ingest.federations.items()
+            if federation.is_member(self._own)
+        }
+        self._until_ms = next_end_ms(charters, now_ms)
+
+    def _charters(self) -> Mapping[FederationId, Charter]:
+        held: Iterable[tuple[FederationId, Federation]] = chain(
+            self._ingest.federations.items(), self._ingest.foreign.items()
+        )
+        return {fid: federation.charter for fid, federation in held}
 
     def _control_for(self, cid: CoopId) -> ControlState:
-        fids = frozenset(self._named_with(cid))
-        visible = {self._own, cid}.union(*(self._members[fid] for fid in fids))
+        named = [fid for fid in self._ours() if self._is_named(fid, cid)]
+        federations = self._ingest.federations
+        inside = [f for f in named if f in federations and federations[f].is_member(cid)]
+        # The nearest first: from them the peer learns that the next are to be kept, too.
+        beyond = [
+            f for ours in inside for f in self._reach.get(ours, ()) if f in self._store.chains
+        ]
+        chains = [self._chain(fid) for fid in dict.fromkeys([*named, *beyond])]
+        visible = {self._own, cid}.union(*(each.named for each in chains))
+        visible.update(*(self._ingest.candidates.get(fid, ()) for fid in inside))
         histories = self._store.key_histories
         return ControlState(
             key_logs={c: _held_key_log(histories[c]) for c in visible if c in histories},
-            certificates=fids,
-            proofs=frozenset(p for p in self._store.fork_proofs if self._fid_of(p) in fids),
+            certificates=tuple(id_ for each in chains for id_ in each.certificates),
+            proofs=frozenset(p for p in self._store.fork_proofs if self._fid_of(p) in inside),
         )
 
     def _fid_of(self, proof: Digest) -> FederationId:
@@ -102,13 +176,23 @@ class Circle:
                 first = min(item.first, history.state.size) if history.rival else item.first
                 yield from _parts(item.cid, history.path[first:])
                 yield from _parts(item.cid, history.rival[first:])
-        for fid in want.certificates:
-            if fid in visible.certificates:
-                yield self._store.certificates[fid]
+        yield from self._certificates(visible, frozenset(want.certificates))
         for id_ in want.proofs:
             # Since the want came a lower proof may have taken this one's place.
             if id_ in visible.proofs and id_ in self._store.fork_proofs:
                 yield self._store.fork_proofs[id_]
+
+    def _certificates(
+        self, visible: ControlState, wanted: frozenset[Digest]
+    ) -> Iterator[Certificate]:
+        """Yield certificates in the order in which they can be verified (SYN-88)."""
+        held = {
+            id_: certificate
+            for fid in self._store.chains
+            for id_, certificate in self._chain(fid).certificates.items()
+            if id_ in wanted
+        }
+        yield from (held[id_] for id_ in visible.certificates if id_ in held)
 
 
 def _held_key_log(history: KeyHistory) -> HeldKeyLog:
@@ -136,7 +220,8 @@ def _packed(pieces: Iterator[_Piece]) -> Iterator[ControlItems]:
     batch: list[_Piece] = []
     size = 0
     for piece in pieces:
-        if batch and size + _size(piece) > MAX_BATCH_BYTES:
+        is_full = size + _size(piece) > MAX_BATCH_BYTES or len(batch) == LIST
+        if batch and is_full:
             yield _message(batch, is_last=False)
             batch, size = [], 0
         batch.append(piece)

@@ -97,7 +97,7 @@ class Peering:
             store=store,
             ingest=ingest,
             clock=clock,
-            circle=Circle(store, ingest, arrivals, keyring.cid),
+            circle=Circle(store, ingest, arrivals, clock, keyring.cid),
             frontiers=Frontiers(store, arrivals),
             claims=Claims(),
             blobs=blobs,

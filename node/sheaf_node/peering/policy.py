@@ -63,6 +63,9 @@ EMPTY_WANT: Final = 4
 _OWN_FAULT: Final = ("enc.", "env.", "fork.", "charter.", "key.signature", "key.wrong_coop")
 """Codes that the bytes alone give: the peer checked nothing, or forged."""
 
+_OF_THE_TIME: Final = frozenset({"charter.late", "charter.left", "charter.not_ours"})
+"""Of the codes above those that follow from which certificates a node holds so far."""
+
 
 class Bucket:
     """What one peer may still make us do for nothing: it fills with time and empties by asking."""
@@ -115,7 +118,7 @@ def work(message: Message) -> int:
 
 def is_own_fault(code: str) -> bool:
     """Return whether an item's refusal proves that the peer passed on what it had not verified."""
-    return code.startswith(_OWN_FAULT)
+    return code.startswith(_OWN_FAULT) and code not in _OF_THE_TIME
 
 
 class Strikes:

@@ -38,6 +38,7 @@ from sheaf_protocol.link.messages import (
     ControlItems,
     ControlWant,
     Credit,
+    DataMessage,
     Entries,
     Have,
     Idle,
@@ -166,6 +167,7 @@ class Session:
 
     def push(self, live: Live) -> None:
         """Send own new entries to the peer if it is up to date with that log."""
+        self._withdraw()
         exchange = self._exchanges.get(live.fid)
         if exchange is not None and self.link.phase is Phase.OPEN:
             exchange.push(live, self._shared.clock.now_ms())
@@ -195,6 +197,7 @@ class Session:
         """Send what is due and at most one batch; return whether there is more to send now."""
         if not self.is_welcome or self.link.phase is not Phase.OPEN or self.peer is None:
             return False
+        self._withdraw()
         self._control.pump(self.peer.cid)
         if self._to_grant >= _GRANT_AT:
             self.link.grant(self._to_grant)
@@ -239,7 +242,25 @@ class Session:
         self._blobs.join()
         shared.admit(self)
 
+    def _withdraw(self) -> None:
+        """Exchange no data of a federation from the moment that one of us is no longer in it."""
+        if self.peer is None or self.link.phase is not Phase.OPEN:
+            return
+        if self._control.withdraw(self.peer.cid):
+            self._forget_withdrawn()
+
+    def _forget_withdrawn(self) -> None:
+        """Let go of exchanges in federations that are not common any more."""
+        for fid in self._exchanges.keys() - self.link.common:
+            self._shared.claims.drop(self._exchanges.pop(fid).sync)
+        self._blobs.withdraw()
+
     async def _take(self, message: Message, fid: FederationId | None) -> None:
+        if fid is None and isinstance(message, DataMessage):
+            # LNK-31: it was sent before the peer heard that we withdrew.
+            self._conduct.spend(work(message))
+            self._to_grant += cost(message)
+            return
         self._charge(message, fid)
         match message:
             case ControlHave():
@@ -251,6 +272,7 @@ class Session:
                 self._to_grant += cost(message)
             case Scope():
                 self._their_store = message.store_id
+                self._forget_withdrawn()
                 self._control.recheck()
                 self._blobs.wake()
             case Idle():

@@ -1,8 +1,9 @@
 """Control items that a peer brought and that nothing calls for so far.
 
-A charter is judged by the key logs of its founders, so those come first, when nobody can tell the
+A charter is judged by the key logs of its members, so those come first, when nobody can tell the
 members of a federation to be from co-ops that the peer made up. They wait here, in memory and with
-the link, and are stored in one with a certificate that our co-op signed.
+the link, and are stored in one with a certificate that names them and that is to be kept. So does a
+side of a key log that is weaker than the one held: a certificate may make it the stronger.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from sheaf_protocol.limits import MAX_MEMBERS
 from sheaf_protocol.link.messages import key_op_size
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.charter import Certificate, Member
     from sheaf_protocol.digest import CoopId, Digest, FederationId
-    from sheaf_protocol.identity import KeyOp
+    from sheaf_protocol.identity import KeyHistory, KeyOp
 
 MAX_BYTES: Final = 4_194_304
 """4 MiB: the founders of the largest federation at 4 KiB each, eight years of prekeys."""
@@ -39,8 +40,25 @@ class Strangers:
         """The key logs kept, as far as they came."""
         return {cid: list(ops.values()) for cid, ops in self._logs.items()}
 
+    def has(self, cid: CoopId, ops: Iterable[KeyOp]) -> bool:
+        """Return whether all these operations are kept already."""
+        return all(op.id in self._logs.get(cid, ()) for op in ops)
+
+    def anchored_by(
+        self, members: Iterable[Member], held: Mapping[CoopId, KeyHistory]
+    ) -> Mapping[CoopId, Sequence[KeyOp]]:
+        """Return the key logs kept that have a head which a charter names and that is not held."""
+        if not self._logs:
+            return {}
+        return {
+            member.cid: list(self._logs[member.cid].values())
+            for member in members
+            if member.key_head in self._logs.get(member.cid, ())
+            and not _holds(held.get(member.cid), member.key_head)
+        }
+
     def ready(self, held: Container[CoopId]) -> Sequence[Certificate]:
-        """Return the certificates of whose members each key log is kept, or held elsewhere."""
+        """Return the certificates of whose founders each key log is kept, or held elsewhere."""
         return [
             certificate
             for certificate, members in self._certificates.values()
@@ -52,7 +70,7 @@ class Strangers:
         return self._certificates[certificate.fid][1]
 
     def keep_key_ops(self, cid: CoopId, ops: Sequence[KeyOp]) -> None:
-        """Keep operations of a co-op that no charter names.
+        """Keep operations of a co-op that no charter names, or of a side that is not held.
 
         Raises RemoteProtocolError `key.quota` (not yet).
         """
@@ -66,7 +84,7 @@ class Strangers:
         self._size = size
 
     def keep_certificate(self, certificate: Certificate) -> None:
-        """Keep a certificate, in place of the oldest where there are too many.
+        """Keep a founding certificate, in place of the oldest where there are too many.
 
         Raises RemoteProtocolError as `read_charter` does.
         """
@@ -78,6 +96,21 @@ class Strangers:
     def forget(self, certificate: Certificate) -> None:
         """Let go of a certificate that was judged, and of its members' key logs."""
         _, members = self._certificates.pop(certificate.fid)
+        self.forget_key_logs(members)
+
+    def forget_key_logs(self, members: Iterable[CoopId]) -> None:
+        """Let go of key logs that were stored, or are not to be."""
         for cid in members:
             for op in self._logs.pop(cid, {}).values():
                 self._size -= key_op_size(op)
+
+    def forget_held(self, members: Iterable[Member], held: Mapping[CoopId, KeyHistory]) -> None:
+        """Let go of key logs of which every operation is stored by now."""
+        kept = ((member.cid, self._logs.get(member.cid)) for member in members)
+        self.forget_key_logs(
+            [cid for cid, ops in kept if ops and all(_holds(held.get(cid), id_) for id_ in ops)]
+        )
+
+
+def _holds(history: KeyHistory | None, head: Digest) -> bool:
+    return history is not None and any(head in end.heads for end in history.ends)

@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
+from sheaf_node.crossing import AllCrossings
+from sheaf_node.plugins.context import Context
 from sheaf_node.plugins.jobs import run_apart
 from sheaf_node.plugins.reading import Reader
-from sheaf_node.plugins.writing import Publications
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ if TYPE_CHECKING:
     from sheaf_node.plugins.service import Call, Json, SeenRecord, Service, ServiceFactory
     from sheaf_node.store import Store
     from sheaf_protocol.charter import Federation
-    from sheaf_protocol.digest import CoopId, EntryId, WriterId
-    from sheaf_protocol.log import Head
-    from sheaf_protocol.records import Record
+    from sheaf_protocol.digest import CoopId, EntryId
 
 _READ = 512
 """Entries folded before the loop gets its turn again."""
@@ -60,69 +59,20 @@ class Parts:
     keyring: Keyring
     clock: Clock
     random: Randomness
+    crossings: AllCrossings = field(default_factory=AllCrossings)
+    """What came over treaties, by federation."""
 
 
-class Context:
-    """The ServiceContext that a host gives to its service."""
+class Errands(Protocol):
+    """What a service of the node itself asks for beside publications. Third parties have none."""
 
-    def __init__(self, parts: Parts, federation: Federation, reader: Reader) -> None:
-        self._parts = parts
-        self._federation = federation
-        self._reader = reader
-        self.publications = Publications()
-        self.wake_ms: int | None = None
-        self.jobs: dict[str, tuple[Callable[..., object], tuple[object, ...]]] = {}
-
-    @property
-    def cid(self) -> CoopId:
-        """The co-op that runs this node."""
-        return self._parts.keyring.cid
-
-    @property
-    def wid(self) -> WriterId:
-        """The writer under which it publishes."""
-        return self._parts.keyring.wid
-
-    @property
-    def federation(self) -> Federation:
-        """The federation that the service works in."""
-        return self._federation
-
-    def now_ms(self) -> int:
-        """Return the node's own clock."""
-        return self._parts.clock.now_ms()
-
-    def name_of(self, cid: CoopId) -> str:
-        """Return a co-op's name."""
-        return self._parts.store.key_logs[cid].name
-
-    def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
-        """Return how far each log was folded."""
-        return self._reader.heads()
-
-    def publish(
-        self, record: Record, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
-    ) -> None:
-        """Ask for a record to be appended when the turn ends."""
-        self.publications.add(record, refs, to)
-
-    def can_seal_to(self, cid: CoopId) -> bool:
-        """Return whether a co-op has a sealing key that is valid now."""
-        log = self._parts.store.key_logs.get(cid)
-        return log is not None and log.prekey_at(self.now_ms()) is not None
-
-    def wake_at(self, time_ms: int) -> None:
-        """Ask for a decision at this time at the latest."""
-        self.wake_ms = time_ms if self.wake_ms is None else min(self.wake_ms, time_ms)
-
-    def run(self, key: str, function: Callable[..., object], *args: object) -> None:
-        """Ask for a computation in a process of its own."""
-        self.jobs.setdefault(key, (function, args))
+    async def carry_out(self) -> bool:
+        """Do what was asked for; return whether any of it changed what the node holds."""
+        ...
 
     def forget(self) -> None:
-        """Forget what was asked for and not carried out yet."""
-        self.publications.clear()
-        self.jobs.clear()
+        """Drop what was asked for."""
+        ...
 
 
 class ServiceHost:
@@ -136,8 +86,10 @@ class ServiceHost:
         *,
         federation: Federation,
         parts: Parts,
+        errands: Errands | None = None,
     ) -> None:
         self.name = name
+        self._errands = errands
         self.federation = federation
         self._factory = factory
         self._settings = settings
@@ -147,6 +99,9 @@ class ServiceHost:
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._control = parts.arrivals.control
         self._payloads = parts.arrivals.payloads
+        self._crossings = parts.crossings.into(
+            federation.fid, store=parts.store, ingest=parts.ingest, arrivals=parts.arrivals
+        )
         self.is_stopped = False
         """Whether a fault ended the service; the node goes on without it."""
         self.refused: str | None = None
@@ -163,6 +118,11 @@ class ServiceHost:
         """The kinds that the service follows; none where a fault ended it."""
         return frozenset() if self.is_stopped else self.service.follows
 
+    @property
+    def lost(self) -> Mapping[EntryId, CoopId]:
+        """Private bodies that came for us and cannot be opened, and their senders (ENV-44)."""
+        return {} if self.is_stopped else self._reader.lost
+
     async def run(self) -> None:
         """Serve until cancelled, or until the service fails."""
         try:
@@ -174,6 +134,13 @@ class ServiceHost:
                 self._end_jobs()
         except* Exception:
             self._stop()
+
+    async def take_turn(self) -> None:
+        """Take a turn, and another one after whatever it computes: for a host that nobody runs."""
+        self._again.set()
+        while self._again.is_set() and not self.is_stopped:
+            async with asyncio.TaskGroup() as jobs, self._turn:
+                await self._take_turn(jobs)
 
     async def command(self, name: str, call: Call) -> Json:
         """Carry out a command and return its reply once all that it published is durable.
@@ -191,6 +158,8 @@ class ServiceHost:
                 await self._publish(_refuse)
             except BaseException:
                 self._context.forget()
+                if self._errands is not None:
+                    self._errands.forget()
                 raise
             await self._read()
             self._again.set()
@@ -218,14 +187,18 @@ class ServiceHost:
         keeps = getattr(self.service, "keeps", None)
         if keeps is None:
             return False
-        return self._reader.cursor < self._parts.store.arrival or bool(keeps(id_))
+        if self._reader.cursor < self._parts.store.arrival or keeps(id_):
+            return True
+        item = self._crossings.get(id_)
+        # What a service knows of an import is the entry that it brought.
+        return item is not None and item.origin is not None and bool(keeps(item.origin))
 
     def _begin(self) -> None:
         """Make the service anew, with nothing read and nothing running."""
         voids = self._parts.store.voids
         parts = self._parts
         wanted = parts.ingest.subscription
-        reader = Reader(parts.store, parts.keyring, self.federation, wanted)
+        reader = Reader(parts.store, parts.keyring, self.federation, wanted, self._crossings)
         context = Context(self._parts, self.federation, reader)
         self.service: Service = self._factory(context, self._settings)
         self._voids, self._reader, self._context = voids, reader, context
@@ -251,13 +224,16 @@ class ServiceHost:
         while True:
             if self.is_stopped:
                 raise self._stopped()
-            if self._voids != self._parts.store.voids:
+            if self._voids != self._parts.store.voids or self._reader.is_outdated:
                 self._begin()
             batch = self._reader.next_batch(
                 _READ,
                 self.service.follows,
                 sees_contested=getattr(self.service, "sees_contested", False),
+                abroad=getattr(self.service, "follows_abroad", frozenset()),
             )
+            if self._reader.is_outdated:
+                continue
             if not batch:
                 return
             self._fold(batch.records)
@@ -276,7 +252,9 @@ class ServiceHost:
         """Append what was asked for in one transaction; return whether there was anything.
 
         `left_out` is called for each record that cannot be sealed, and may refuse all of it.
+        Errands come first: what is published may name what they bring.
         """
+        has_changed = self._errands is not None and await self._errands.carry_out()
         try:
             drafts = self._context.publications.drafts(
                 self.federation.fid,
@@ -290,7 +268,7 @@ class ServiceHost:
             self._context.publications.clear()
         if drafts:
             await self._parts.ingest.publish(self.federation.fid, drafts)
-        return bool(drafts)
+        return bool(drafts) or has_changed
 
     async def _publish_own(self) -> bool:
         """Append what the service asked for of itself; note a refusal, for it will ask again."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from sheaf_node.keyring import lost_prekeys
 from sheaf_node.plugins.service import SeenRecord
 from sheaf_node.store.model import WITHHELD
 from sheaf_protocol.codec import decode
 from sheaf_protocol.envelope import SEALED, body_of
 from sheaf_protocol.errors import RemoteProtocolError
+from sheaf_protocol.limits import PREKEY_LIFETIME_MS
 from sheaf_protocol.log import Head
 from sheaf_protocol.records import PRIVATE, decode_record
 from sheaf_protocol.sealing import Author, Private, Sealed, open_private
@@ -18,10 +20,18 @@ from sheaf_protocol.subscription import Filter, awaits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sheaf_node.crossing import Crossings
     from sheaf_node.keyring import Keyring
     from sheaf_node.store import Store, StoredEntry
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId, LogId, WriterId
+    from sheaf_protocol.envelope import Header
+    from sheaf_protocol.records import Record
+    from sheaf_protocol.treaty import Crossed
+
+
+_JUDGED: Final = 64
+"""Entries looked through for imports before the loop gets its turn: each may take a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,14 @@ class Reader:
         keyring: Keyring,
         federation: Federation,
         subscription: Filter | None = None,
+        crossings: Crossings | None = None,
     ) -> None:
+        """`crossings` is what came into the federation from others, where that is wanted."""
         self.cursor = 0
+        self._crossings = crossings
+        self._version = 0 if crossings is None else crossings.version
+        self._crossed = 0
+        """How many of the crossings were read."""
         self._subscription = subscription or Filter()
         self._waiting: dict[LogId, StoredEntry] = {}
         """Of each log that is not read on the entry that it waits for (ENV-39)."""
@@ -55,15 +71,32 @@ class Reader:
         self._heads: dict[LogId, tuple[CoopId, WriterId, Head]] = {}
         self._contested: set[EntryId] = set()
         """What was shown as contested already."""
+        self.lost: dict[EntryId, CoopId] = {}
+        """Bodies sealed to a prekey of ours whose secret is gone, and who sent them (ENV-44)."""
 
     def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
         """Return the last entry read of each log that counts, in the order of log ids."""
         return [head for _, head in sorted(self._heads.items())]
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether something that crossed counts no more, or otherwise, so that all is read anew."""
+        if self._crossings is None or self._crossed == 0:
+            return False
+        return self._crossings.version != self._version
+
     def next_batch(
-        self, limit: int, follows: frozenset[str], *, sees_contested: bool = False
+        self,
+        limit: int,
+        follows: frozenset[str],
+        *,
+        sees_contested: bool = False,
+        abroad: frozenset[str] = frozenset(),
     ) -> Batch:
-        """Return the next entries' records of the kinds followed; contested ones only if asked."""
+        """Return the next entries' records of the kinds followed; contested ones only if asked.
+
+        After those of the federation come those of the kinds in `abroad` that crossed into it.
+        """
         entries = self._store.entries_after(self.cursor, limit) or self._resumed(limit)
         records: list[SeenRecord] = []
         for entry in entries:
@@ -76,7 +109,31 @@ class Reader:
             seen = None if entry.no_effect is not None else self._see(entry, follows)
             if seen is not None:
                 records.append(seen)
-        return Batch(records, len(entries))
+        if entries or not abroad or self._crossings is None:
+            return Batch(records, len(entries))
+        return self._next_crossed(limit, abroad, self._crossings)
+
+    def _next_crossed(self, limit: int, abroad: frozenset[str], crossings: Crossings) -> Batch:
+        """Return the next records that crossed, or that more may follow."""
+        has_moved = crossings.advance(min(limit, _JUDGED))
+        if self._crossed == 0:
+            self._version = crossings.version
+        if self.is_outdated:
+            return Batch([], 0)
+        items = crossings.shown[self._crossed : self._crossed + limit]
+        self._crossed += len(items)
+        found = [self._see_crossed(item.crossed, abroad) for item in items if item.crossed]
+        return Batch([seen for seen in found if seen is not None], len(items) + has_moved)
+
+    def _see_crossed(self, crossed: Crossed, abroad: frozenset[str]) -> SeenRecord | None:
+        header, record = crossed.header, crossed.record
+        if isinstance(record, Sealed):
+            seen = self._see_private(crossed.id, header, record, abroad)
+        elif record is None or header.kind not in abroad:
+            return None
+        else:
+            seen = _seen(crossed.id, header, header.kind, header.refs, record)
+        return None if seen is None else replace(seen, home=header.fid)
 
     def _waits(self, entry: StoredEntry) -> bool:
         """Return whether an entry is not read for now: its payload may come, or one before it."""
@@ -123,8 +180,10 @@ class Reader:
             return self._see_sealed(entry, follows)
         if entry.kind not in follows:
             return None
-        body = body_of(entry.envelope.payload)
-        return self._seen(entry, entry.kind, entry.header.refs, body)
+        record = decode_record(entry.kind, body_of(entry.envelope.payload))
+        if record is None:
+            return None
+        return _seen(entry.id, entry.header, entry.kind, entry.header.refs, record)
 
     def _see_contested(self, entry: StoredEntry, follows: frozenset[str]) -> Iterator[SeenRecord]:
         """Yield what is known as contested once this entry is read: itself, or what it names."""
@@ -147,22 +206,38 @@ class Reader:
         return is_read and is_other and named.void is not None and named.fault is None
 
     def _see_sealed(self, entry: StoredEntry, follows: frozenset[str]) -> SeenRecord | None:
+        if not follows & PRIVATE:
+            return None
+        sealed = decode(body_of(entry.envelope.payload), Sealed)
+        return self._see_private(entry.id, entry.header, sealed, follows)
+
+    def _see_private(
+        self, id_: EntryId, header: Header, sealed: Sealed, follows: frozenset[str]
+    ) -> SeenRecord | None:
         """Return what was sealed to us, if its author may publish what is inside (ENV-7)."""
         if not follows & PRIVATE:
             return None
-        private = self._open(entry)
+        private = self._open(id_, header, sealed)
         if private is None or private.kind not in follows or private.kind not in PRIVATE:
             return None
-        if not self._federation.may(entry.header.cid, private.kind):
+        if not self._may(header, private.kind):
             return None
         try:
-            return self._seen(entry, private.kind, private.refs, private.body)
+            record = decode_record(private.kind, private.body)
         except RemoteProtocolError:
             return None
+        return None if record is None else _seen(id_, header, private.kind, private.refs, record)
 
-    def _open(self, entry: StoredEntry) -> Private | None:
-        sealed = decode(body_of(entry.envelope.payload), Sealed)
-        header = entry.header
+    def _may(self, header: Header, kind: str) -> bool:
+        """Return whether an author may publish a kind at this place, by the newest certificates."""
+        charters = None
+        if self._crossings is not None:
+            charters = self._crossings.control.federations.get(header.fid)
+        if charters is None:
+            charters = self._federation
+        return charters.standing(header.cid, header.wid, header.seq).may(kind)
+
+    def _open(self, id_: EntryId, header: Header, sealed: Sealed) -> Private | None:
         author = Author(header.fid, header.cid, header.wid)
         for public, secret in self._keyring.prekeys:
             try:
@@ -171,23 +246,25 @@ class Reader:
                 return None
             if private is not None:
                 return private
+        own = self._store.key_logs.get(self._keyring.cid)
+        lost = () if own is None else lost_prekeys(self._keyring, own)
+        # ENV-44: no hint tells whose it is, but a sender takes the newest that is on offer.
+        if any(0 <= p.expires_ms - header.time_ms <= PREKEY_LIFETIME_MS for p in lost):
+            self.lost[id_] = header.cid
         return None
 
-    def _seen(
-        self, entry: StoredEntry, kind: str, refs: Sequence[EntryId], body: bytes
-    ) -> SeenRecord | None:
-        record = decode_record(kind, body)
-        if record is None:
-            return None
-        header = entry.header
-        return SeenRecord(
-            id=entry.id,
-            cid=header.cid,
-            wid=header.wid,
-            log=header.log,
-            seq=header.seq,
-            time_ms=header.time_ms,
-            kind=kind,
-            refs=tuple(refs),
-            record=record,
-        )
+
+def _seen(
+    id_: EntryId, header: Header, kind: str, refs: Sequence[EntryId], record: Record
+) -> SeenRecord:
+    return SeenRecord(
+        id=id_,
+        cid=header.cid,
+        wid=header.wid,
+        log=header.log,
+        seq=header.seq,
+        time_ms=header.time_ms,
+        kind=kind,
+        refs=tuple(refs),
+        record=record,
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from sheaf_protocol.charter import Federation
-    from sheaf_protocol.digest import CoopId, EntryId, LogId, WriterId
+    from sheaf_protocol.digest import CoopId, EntryId, FederationId, LogId, WriterId
     from sheaf_protocol.log import Head
     from sheaf_protocol.records import Record
 
@@ -42,6 +42,9 @@ class SeenRecord:
     is_contested: bool = False
     """Whether the record counts no more, by a fork or a cut, and yet one of another co-op that
     counts names it: what its author owes by it is not gone, what others owe its author is."""
+    home: FederationId | None = None
+    """The federation of its author where the record crossed from another one (spec 16); None for
+    those of our own. Id, log and number are those it has there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,11 @@ class Service(Protocol):
 
     A class may say `sees_contested = True`; then `fold` is given contested records as well, which
     must not be counted as others are. In a log these may come late and out of their order.
+
+    A class may say `follows_abroad = frozenset({...})`: the kinds that it wants of other
+    federations as well, which come over treaties. Each such record comes once, with its `home`;
+    those of one log may come in any order. What a service wants to cross it asks for by publishing
+    a `bridge.ask` for an entry of its own, once that is folded.
 
     A class may have `keeps(id) -> bool`: whether it still needs an entry that it was given, so that
     the payload is not deleted although its author erased it or let it expire.
@@ -117,6 +125,14 @@ class ServiceContext(Protocol):
 
     def name_of(self, cid: CoopId) -> str:
         """Return a co-op's name for people."""
+        ...
+
+    def random(self, size: int) -> bytes:
+        """Return random bytes, fit for secrets. What must be known again goes into the log."""
+        ...
+
+    def has_fork(self, cid: CoopId, wid: WriterId) -> bool:
+        """Return whether a writer is proven to have forked its log in this federation."""
         ...
 
     def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:

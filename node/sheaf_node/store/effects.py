@@ -9,8 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sheaf_node.store.line import Line
-    from sheaf_node.store.model import Absent, HeldLog, NewMark, NewPayload, StoredEntry
-    from sheaf_protocol.charter import Certificate
+    from sheaf_node.store.model import (
+        Absent,
+        HeldLog,
+        NewFault,
+        NewMark,
+        NewPayload,
+        StoredEntry,
+    )
+    from sheaf_protocol.charter import Certificate, Chain
     from sheaf_protocol.digest import CoopId, FederationId, LogId, WriterId
     from sheaf_protocol.fork import ForkProof
     from sheaf_protocol.identity import KeyHistory, KeyOp
@@ -31,13 +38,17 @@ class Effects:
     """Those of them whose row changes: new ones and forked ones. Heads are not stored apart."""
     key_histories: dict[CoopId, KeyHistory] = field(default_factory=dict)
     key_rows: list[KeyRows] = field(default_factory=list)
-    certificates: list[Certificate] = field(default_factory=list)
+    chains: dict[FederationId, Chain] = field(default_factory=dict)
+    certificates: list[tuple[FederationId, Certificate]] = field(default_factory=list)
+    """Those of the chains that were not held before."""
     fork_proofs: dict[LogId, ForkProof] = field(default_factory=dict)
     judged: list[tuple[LogId, Line, int]] = field(default_factory=list)
     """Logs whose line moved, with the number from which entries stored before are judged again."""
     cursors: dict[tuple[WriterId, FederationId], Cursor] = field(default_factory=dict)
     payloads: list[NewPayload] = field(default_factory=list)
     absences: list[Absent] = field(default_factory=list)
+    faults: list[NewFault] = field(default_factory=list)
+    """Entries stored before whose author's fault comes or goes with a certificate."""
     marks: list[tuple[StoredEntry, NewMark]] = field(default_factory=list)
     forgotten: list[HeldLog] = field(default_factory=list)
     """Logs of which nothing is held any more, as they were."""
@@ -51,7 +62,7 @@ class Effects:
     @property
     def has_control(self) -> bool:
         """Whether key logs, certificates or fork proofs change."""
-        return bool(self.key_histories or self.certificates or self.fork_proofs)
+        return bool(self.key_histories or self.chains or self.fork_proofs)
 
     @property
     def has_payloads(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from sheaf_node.store.line import Line, line_of
 from sheaf_protocol.digest import Digest, EntryId, FederationId, LogId
 from sheaf_protocol.fork import fork_leaf
 from sheaf_protocol.frontier import LogState
@@ -13,6 +12,7 @@ from sheaf_protocol.log import EMPTY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sheaf_node.store.line import Line
     from sheaf_node.store.model import HeldLog, StoredEntry
     from sheaf_node.store.state import State
 
@@ -27,11 +27,12 @@ def frontier_of(state: State, fid: FederationId, entry_at: EntryAt) -> dict[LogI
     """Return the frontier of a federation's logs; logs of which nothing counts are not in it.
 
     What lies beyond a cut or a fork was kept by nodes that had it before they heard, and refused by
-    the others. So a closed log ends at its cut and a forked one at its fork, but only once all that
-    still counts is held: before, the log must look incomplete, or nobody would send the rest.
+    the others. So a closed log ends at its cut, that of a leaver at its line and a forked one at
+    its fork, but only once all that still counts is held: before, the log must look incomplete, or
+    nobody would send the rest.
     """
     shown = {
-        log: _log_state(log, held, line_of(held, state.key_logs.get(held.cid)), entry_at)
+        log: _log_state(log, held, state.line(held), entry_at)
         for log, held in state.logs.items()
         if held.fid == fid
     }
@@ -41,7 +42,7 @@ def frontier_of(state: State, fid: FederationId, entry_at: EntryAt) -> dict[LogI
 def _log_state(log: LogId, held: HeldLog, line: Line, entry_at: EntryAt) -> LogState:
     seq, head = _end(held, line, entry_at)
     forked_at = line.forked_at
-    is_cut_first = line.cut is not None and forked_at is not None and line.cut.seq < forked_at
+    is_cut_first = forked_at is not None and any(cut.seq < forked_at for cut in line.cuts)
     if forked_at is not None and not is_cut_first and seq >= forked_at - 1:
         leaf = fork_leaf(log, forked_at, _id_at(held, forked_at - 1, entry_at))
         return LogState(seq=forked_at, head=leaf, is_forked=True)
@@ -51,9 +52,10 @@ def _log_state(log: LogId, held: HeldLog, line: Line, entry_at: EntryAt) -> LogS
 def _end(held: HeldLog, line: Line, entry_at: EntryAt) -> Place:
     """Return the last place up to which a node takes a log that knew of its cut from the start."""
     seq, head = held.head.seq, held.head.id
-    cut, expires_ms = line.cut, line.expires_ms
-    if cut is not None and cut.is_void(seq, head):
-        seq, head = _cut_at(held, cut.seq, cut.head, entry_at)
+    expires_ms = line.expires_ms
+    for cut in line.cuts:
+        if cut.is_void(seq, head):
+            seq, head = _cut_at(held, cut.seq, cut.head, entry_at)
     if expires_ms is not None and held.head.time_ms > expires_ms:
         last = _last_before(expires_ms, held, entry_at)
         if last < seq:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from sheaf_node.store.histories import Histories, Unfolded
 from sheaf_node.store.model import HeldLog
 from sheaf_node.store.state import State, header_of
-from sheaf_protocol.charter import Certificate
+from sheaf_protocol.charter import Certificate, Chain
 from sheaf_protocol.codec import decode
 from sheaf_protocol.digest import CoopId, EntryId, FederationId, WriterId, log_id
 from sheaf_protocol.envelope import entry_id
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _Rows: TypeAlias = tuple[list[bytes], list[bytes]]
 """The operations of a path and of its rival, as they are stored."""
+
+_MAX_STORED: Final = 2 * MAX_CERTIFICATE
+"""A body of the largest size, and the approvals beside it."""
 
 _HEADS: Final = (
     "SELECT number, fid, cid, wid, forked_at, id, header, arrival, bytes FROM logs"
@@ -62,8 +65,11 @@ def corrupt(detail: str) -> Refusal:
 
 
 def _load_control(connection: sqlite3.Connection, state: State) -> None:
-    for (data,) in connection.execute("SELECT data FROM certificates"):
-        state.add_certificate(decode(data, Certificate, limit=MAX_CERTIFICATE))
+    chains: defaultdict[FederationId, list[Certificate]] = defaultdict(list)
+    for fid, data in connection.execute("SELECT fid, data FROM certificates ORDER BY number"):
+        chains[FederationId(fid)].append(decode(data, Certificate, limit=_MAX_STORED))
+    for of, certificates in chains.items():
+        state.add_chain(of, Chain.of(certificates))
     branches: defaultdict[CoopId, _Rows] = defaultdict(lambda: ([], []))
     sql = "SELECT cid, branch, data FROM key_ops ORDER BY cid, branch, seq"
     for cid, branch, data in connection.execute(sql):

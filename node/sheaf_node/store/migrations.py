@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 MIGRATIONS: Final = Migrations("sheaf.store")
-SCHEMAS: Final = ("0001_logs", "0002_proofs", "0003_cursors", "0004_erasure")
+SCHEMAS: Final = ("0001_logs", "0002_proofs", "0003_cursors", "0004_erasure", "0005_chains")
 """Every schema this version knows, oldest first; a store with another is left alone."""
 _VOIDS: Final = frozenset({"log.forked", "key.closed"})
 
@@ -144,3 +144,16 @@ def _know_what_is_absent(db: Database) -> None:
         "CREATE INDEX entries_ending ON entries (expires_ms)"
         " WHERE expires_ms NOT NULL AND payload NOT NULL"
     )
+
+
+@MIGRATIONS(name=SCHEMAS[4])
+def _keep_chains(db: Database) -> None:
+    """Let a federation have a certificate for each epoch; rows stay in the order of arrival."""
+    for statement in (
+        "CREATE TABLE chains (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
+        " fid BLOB NOT NULL, epoch INTEGER NOT NULL, data BLOB NOT NULL)",
+        "INSERT INTO chains (id, fid, epoch, data) SELECT fid, fid, 0, data FROM certificates",
+        "DROP TABLE certificates",
+        "ALTER TABLE chains RENAME TO certificates",
+    ):
+        db.execute(statement)

@@ -15,7 +15,7 @@ from sheaf_protocol.proof import Tail
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.charter import Chain
     from sheaf_protocol.digest import CoopId, FederationId, WriterId
     from sheaf_protocol.fork import ForkProof
     from sheaf_protocol.identity import KeyHistory
@@ -26,7 +26,9 @@ FORKED: Final = "log.forked"
 CLOSED: Final = "key.closed"
 """Void: beyond the cut at which the writer ends, or of a writer that its co-op's key log in force
 does not know."""
-
+LEFT: Final = "charter.left"
+"""Void: beyond the line at which its co-op left the federation, or of a co-op that is no member by
+the certificates in force."""
 EXPIRED: Final = "key.expired"
 """Void: later than its writer's delegation, which another branch of the key log had not ended."""
 
@@ -64,7 +66,7 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tail: Tail | None = None
     fault: str | None = None
     """The author's fault that makes readers skip the entry. It follows from the entry's bytes and
-    the charter alone, so it never changes."""
+    the chain of certificates alone, so all replicas with the same chain agree on it."""
     absence: str | None = None
     """Why it comes without its payload."""
     mark: NewMark | None = None
@@ -148,6 +150,13 @@ class NewPayload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether readers have not waited for it, so that they have to read again."""
 
 
+class NewFault(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an entry stored before is judged to be by the chain of certificates in force."""
+
+    entry: StoredEntry
+    fault: str | None
+
+
 class Absent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An entry whose payload is to go, or is not here for another reason than was thought."""
 
@@ -166,17 +175,18 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 class Change:
     """What is stored together or not at all, all of it verified by the caller.
 
-    Entries follow the heads of their logs in the order given; a key history takes the place of the
-    one held; a fork proof is the lowest of its log.
+    Entries follow the heads of their logs in the order given; a key history or a chain of
+    certificates takes the place of the one held; a fork proof is the lowest of its log.
     """
 
     entries: Sequence[NewEntry] = ()
     key_histories: Mapping[CoopId, KeyHistory] = field(default_factory=dict)
-    certificates: Sequence[Certificate] = ()
+    chains: Mapping[FederationId, Chain] = field(default_factory=dict)
     fork_proofs: Sequence[ForkProof] = ()
     cursors: Mapping[tuple[WriterId, FederationId], Cursor] = field(default_factory=dict)
     """Per peer and federation, hints only: losing one costs traffic and nothing else."""
     payloads: Sequence[NewPayload] = ()
+    faults: Sequence[NewFault] = ()
     absences: Sequence[Absent] = ()
     forgotten: Sequence[LogId] = ()
     """Retired logs, of which all entries are deleted."""

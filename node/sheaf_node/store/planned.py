@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import LocalProtocolError
 from sheaf_protocol.fork import make_branch
 from sheaf_protocol.limits import MAX_UNSIGNED
 
 if TYPE_CHECKING:
-    from sheaf_node.store.model import StoredEntry
+    from collections.abc import Iterator
+
+    from sheaf_node.store.effects import Effects
+    from sheaf_node.store.model import NewFault, NewPayload, StoredEntry
     from sheaf_node.store.state import State
     from sheaf_node.store.store import Store
     from sheaf_protocol.digest import CoopId, EntryId, FederationId, LogId
@@ -23,8 +29,9 @@ class Planned:
     def __init__(self, store: Store, state: State) -> None:
         self._store = store
         self.state = state
-        self.filling: set[int] = set()
-        """The arrival numbers of entries whose missing payload is on its way to the disk."""
+        self.filling: dict[int, NewPayload] = {}
+        """By arrival number, missing payloads that are on their way to the disk."""
+        self._judged: dict[int, NewFault] = {}
 
     def logs_of(self, fid: FederationId, cid: CoopId) -> set[LogId]:
         """Return a co-op's logs in a federation, held or known to fork, that are not retired."""
@@ -39,6 +46,34 @@ class Planned:
     def entry_at(self, log: LogId, seq: int) -> StoredEntry | None:
         """Return the entry at a place of a log, or None."""
         return self._store.planned_entry(log, seq)
+
+    def entries_between(self, log: LogId, first: int, last: int) -> Iterator[StoredEntry]:
+        """Yield entries `first` to `last` of a log, as what was decided so far leaves them."""
+        for at in range(first, last + 1):
+            entry = self._store.planned_entry(log, at)
+            if entry is not None:
+                yield self._as_decided(entry)
+
+    def note(self, effects: Effects) -> None:
+        """Take it that these effects are on their way to the disk."""
+        self.filling.update((new.entry.arrival, new) for new in effects.payloads)
+        self._judged.update((judged.entry.arrival, judged) for judged in effects.faults)
+
+    def forget(self, effects: Effects) -> None:
+        """Take it that these effects are durable; another may have taken their place meanwhile."""
+        for new in effects.payloads:
+            self.filling.pop(new.entry.arrival, None)
+        for judged in effects.faults:
+            if self._judged[judged.entry.arrival] is judged:
+                del self._judged[judged.entry.arrival]
+
+    def _as_decided(self, entry: StoredEntry) -> StoredEntry:
+        new, judged = self.filling.get(entry.arrival), self._judged.get(entry.arrival)
+        if new is not None:
+            old = entry.envelope
+            envelope = Envelope(old.header, old.signature, new.payload)
+            entry = replace(entry, envelope=envelope, fault=new.fault, absence=None)
+        return entry if judged is None else replace(entry, fault=judged.fault)
 
     def is_erased(self, id_: EntryId, header: Header) -> bool:
         """Return whether an entry is erased by what is durable."""

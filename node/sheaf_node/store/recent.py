@@ -30,7 +30,7 @@ class Recent:
 
     def add(self, effects: Effects, decided: int) -> None:
         """Take up what became durable; entries up to the number `decided` are decided on by now."""
-        if effects.judged or effects.has_payloads or effects.marks:
+        if effects.judged or effects.faults or effects.has_payloads or effects.marks:
             self._forget()
         if effects.marks:
             self._decided = decided  # these were not found erased by what is a mark just now

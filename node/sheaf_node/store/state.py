@@ -14,7 +14,6 @@ from sheaf_node.store.effects import Effects
 from sheaf_node.store.histories import Histories, KeyLogs
 from sheaf_node.store.line import Line, line_of
 from sheaf_node.store.model import ERASED, HeldLog, StoredEntry, Usage
-from sheaf_protocol.charter import read_charter
 from sheaf_protocol.codec import decode
 from sheaf_protocol.envelope import Header
 from sheaf_protocol.errors import LocalProtocolError
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sheaf_node.store.model import Change, NewEntry
-    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.charter import Chain, Federation
     from sheaf_protocol.digest import CoopId, Digest, FederationId, LogId, WriterId
     from sheaf_protocol.fork import ForkProof
     from sheaf_protocol.identity import KeyHistory, KeyLog, KeyOp
@@ -40,7 +39,7 @@ class State:
     voids: int = 0
     logs: dict[LogId, HeldLog] = field(default_factory=dict)
     key_histories: Histories = field(default_factory=Histories)
-    certificates: dict[FederationId, Certificate] = field(default_factory=dict)
+    chains: dict[FederationId, Chain] = field(default_factory=dict)
     fork_proofs: dict[Digest, ForkProof] = field(default_factory=dict)
     proof_of: dict[LogId, ForkProof] = field(default_factory=dict)
     cursors: dict[tuple[WriterId, FederationId], Cursor] = field(default_factory=dict)
@@ -58,11 +57,20 @@ class State:
         """Return the heads of a co-op's key log that certificates name."""
         return self.anchors.get(cid, frozenset())
 
-    def add_certificate(self, certificate: Certificate) -> None:
-        """Take up a certificate, and what it anchors."""
-        self.certificates[certificate.fid] = certificate
-        for member in read_charter(certificate).members:
-            self.anchors[member.cid] = self.anchors_of(member.cid) | {member.key_head}
+    def federation(self, fid: FederationId) -> Federation | None:
+        """Return what is in force in a federation, or None where no certificate of it is held."""
+        chain = self.chains.get(fid)
+        return None if chain is None else chain.federation
+
+    def line(self, held: HeldLog) -> Line:
+        """Return where a log stops counting."""
+        return line_of(held, self.key_logs.get(held.cid), self.federation(held.fid))
+
+    def add_chain(self, fid: FederationId, chain: Chain) -> None:
+        """Take up a chain of certificates, and what all of them anchor."""
+        self.chains[fid] = chain
+        for cid, heads in chain.anchors.items():
+            self.anchors[cid] = self.anchors_of(cid) | heads
 
     def plan(self, change: Change) -> Effects:
         """Return the effects of a change on this state, which stays as it is.
@@ -73,11 +81,9 @@ class State:
         effects = Effects(cursors=dict(change.cursors))
         for cid, history in change.key_histories.items():
             self._plan_history(effects, cid, history)
-        for certificate in change.certificates:
-            held = {*self.certificates, *(planned.fid for planned in effects.certificates)}
-            if certificate.fid in held:
-                raise _conflict("a certificate not held yet")
-            effects.certificates.append(certificate)
+        for fid, chain in change.chains.items():
+            self._plan_chain(effects, fid, chain)
+        self._plan_lines(effects)
         for proof in change.fork_proofs:
             self._plan_fork_proof(effects, proof)
         for log, entries in _by_log(change.entries):
@@ -99,8 +105,8 @@ class State:
         self._absorb_sizes(effects)
         for cid, history in effects.key_histories.items():
             self.key_histories[cid] = history
-        for certificate in effects.certificates:
-            self.add_certificate(certificate)
+        for fid, chain in effects.chains.items():
+            self.add_chain(fid, chain)
         for log, proof in effects.fork_proofs.items():
             replaced = self.proof_of.get(log)
             if replaced is not None:
@@ -119,7 +125,7 @@ class State:
             logs=dict(self.logs),
             key_histories=self.key_histories.copy(),
             anchors=dict(self.anchors),
-            certificates=dict(self.certificates),
+            chains=dict(self.chains),
             fork_proofs=dict(self.fork_proofs),
             proof_of=dict(self.proof_of),
             cursors=dict(self.cursors),
@@ -166,6 +172,8 @@ class State:
             _resize(effects, new.entry.log, len(new.payload))
             if new.mark is not None:
                 effects.marks.append((new.entry, new.mark))
+        effects.faults += change.faults
+        effects.voids += bool(change.faults)
         for absent in change.absences:
             effects.absences.append(absent)
             size = len(absent.entry.envelope.payload)
@@ -207,10 +215,23 @@ class State:
             same = _shared(held, ops)
             if same < max(len(ops), len(held)):
                 effects.key_rows.append((cid, branch, same, ops[same:]))
-        for log, held_log in self.logs.items():
-            if held_log.cid == cid:
-                before = line_of(held_log, self.key_logs.get(cid))
-                self._plan_line(effects, log, held_log, before)
+
+    def _plan_chain(self, effects: Effects, fid: FederationId, chain: Chain) -> None:
+        known = self.chains.get(fid)
+        held = frozenset() if known is None else known.links.keys()
+        if chain.federation.fid != fid or not held <= chain.links.keys():
+            raise _conflict("a chain of the federation named, with all certificates held")
+        effects.chains[fid] = chain
+        new = (link.certificate for id_, link in chain.links.items() if id_ not in held)
+        effects.certificates += ((fid, certificate) for certificate in new)
+
+    def _plan_lines(self, effects: Effects) -> None:
+        """Plan what new key logs and certificates do to the lines of the logs they speak of."""
+        if not effects.key_histories and not effects.chains:
+            return
+        for log, held in self.logs.items():
+            if held.cid in effects.key_histories or held.fid in effects.chains:
+                self._plan_line(effects, log, held, self.line(held))
 
     def _plan_fork_proof(self, effects: Effects, proof: ForkProof) -> None:
         header = header_of(proof.first.header)
@@ -236,7 +257,10 @@ class State:
 
     def _line(self, effects: Effects, held: HeldLog) -> Line:
         planned = effects.key_histories.get(held.cid)
-        return line_of(held, self.key_logs.get(held.cid) if planned is None else planned.state)
+        keys = self.key_logs.get(held.cid) if planned is None else planned.state
+        chain = effects.chains.get(held.fid)
+        federation = self.federation(held.fid) if chain is None else chain.federation
+        return line_of(held, keys, federation)
 
     def _held(self, effects: Effects, log: LogId, header: Header) -> HeldLog:
         held = effects.logs.get(log) or self.logs.get(log)

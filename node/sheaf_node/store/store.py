@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sheaf_node.store.effects import Effects
     from sheaf_node.store.model import Change, HeldLog, StoredEntry, Usage
     from sheaf_node.store.state import State
-    from sheaf_protocol.charter import Certificate
+    from sheaf_protocol.charter import Chain
     from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId, WriterId
     from sheaf_protocol.fork import ForkProof
     from sheaf_protocol.frontier import LogState
@@ -129,8 +129,8 @@ class Store:
     def voids(self) -> int:
         """How often since opening entries stored before lost their effect or got it back.
 
-        A fork or a cut takes it; a key log whose other branch wins may do either. Whoever folds
-        entries begins again when it has changed.
+        A fork or a cut takes it; a key log whose other branch wins may do either, and so may a
+        certificate. Whoever folds entries begins again when it has changed.
         """
         return self._durable.voids
 
@@ -154,9 +154,9 @@ class Store:
         return self._durable.anchors_of(cid)
 
     @property
-    def certificates(self) -> Mapping[FederationId, Certificate]:
-        """The certificates held."""
-        return self._durable.certificates
+    def chains(self) -> Mapping[FederationId, Chain]:
+        """The certificates held of each federation, from its genesis on."""
+        return self._durable.chains
 
     @property
     def fork_proofs(self) -> Mapping[Digest, ForkProof]:
@@ -312,7 +312,7 @@ class Store:
         self._planned_state.absorb(effects)
         for entry in effects.entries:
             self._in_flight[entry.log, entry.header.seq] = entry
-        self._planned.filling.update(new.entry.arrival for new in effects.payloads)
+        self._planned.note(effects)
         self._writer.put(Job(effects, self._numbers(effects), done, then))
 
     def _numbers(self, effects: Effects) -> dict[LogId, int]:
@@ -337,7 +337,7 @@ class Store:
                 self.erasures.look_again()
             for entry in job.effects.entries:
                 del self._in_flight[entry.log, entry.header.seq]
-            self._planned.filling.difference_update(p.entry.arrival for p in job.effects.payloads)
+            self._planned.forget(job.effects)
             self._room.release()
             if job.then is not None:
                 job.then(job.effects)

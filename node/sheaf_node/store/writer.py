@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sheaf_node.store.schema import BUSY_MS
+from sheaf_protocol.charter import read_charter
 from sheaf_protocol.codec import encode
 from sheaf_protocol.proof import encode_proof
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sheaf_node.store.effects import Effects
     from sheaf_node.store.model import StoredEntry
     from sheaf_protocol.digest import LogId
+    from sheaf_protocol.identity import Cut
 
 _Rows: TypeAlias = "dict[str, list[tuple[Any, ...]]]"
 _GROUP_ENTRIES: Final = 4_096
@@ -39,6 +41,7 @@ _SQL: Final = {
     "refs": "INSERT INTO refs (target, arrival) VALUES (?, ?)",
     "marks": "INSERT OR IGNORE INTO marks VALUES (?, ?, ?, ?, ?, ?, ?)",
     "payloads": "UPDATE entries SET payload = ?, fault = ?, absence = NULL WHERE arrival = ?",
+    "faults": "UPDATE entries SET fault = ? WHERE arrival = ?",
     "absences": "UPDATE entries SET payload = NULL, absence = ? WHERE arrival = ?",
     # What a retired log erased stays erased; what had no effect there is gone with it.
     "no_marks": "DELETE FROM marks WHERE id IN (SELECT id FROM entries WHERE log = ?"
@@ -49,13 +52,14 @@ _SQL: Final = {
     "sizes": "UPDATE logs SET bytes = bytes + ? WHERE number = ?",
     "no_key_ops": "DELETE FROM key_ops WHERE cid = ? AND branch = ? AND seq >= ?",
     "key_ops": "INSERT INTO key_ops (cid, branch, seq, data) VALUES (?, ?, ?, ?)",
-    "certificates": "INSERT INTO certificates (fid, data) VALUES (?, ?)",
+    "certificates": "INSERT INTO certificates (id, fid, epoch, data) VALUES (?, ?, ?, ?)",
     "fork_proofs": "INSERT OR REPLACE INTO fork_proofs (log, data) VALUES (?, ?)",
     "cursors": "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)",
     # As `Line.void_of` has it. What is NULL compares to nothing, so no case of it applies.
     "judged": "UPDATE entries SET void = CASE WHEN seq >= ?1 THEN 'log.forked'"
     " WHEN seq > ?2 OR (seq = ?2 AND id <> ?3) THEN 'key.closed'"
-    " WHEN time_ms > ?4 THEN 'key.expired' END WHERE log = ?5 AND seq >= ?6",
+    " WHEN seq > ?4 OR (seq = ?4 AND id <> ?5) THEN 'charter.left'"
+    " WHEN time_ms > ?6 THEN 'key.expired' END WHERE log = ?7 AND seq >= ?8",
 }
 """In the order in which they are run."""
 
@@ -184,15 +188,20 @@ def _add_rows(rows: _Rows, job: Job) -> None:
     for cid, branch, first, ops in effects.key_rows:
         rows["no_key_ops"].append((cid, branch, first))
         rows["key_ops"] += ((cid, branch, seq, encode(op)) for seq, op in enumerate(ops, first))
-    for certificate in effects.certificates:
-        rows["certificates"].append((certificate.fid, encode(certificate)))
+    for fid, certificate in effects.certificates:
+        about = (certificate.id, fid, read_charter(certificate).epoch)
+        rows["certificates"].append((*about, encode(certificate)))
     for log, proof in effects.fork_proofs.items():
         rows["fork_proofs"].append((numbers[log], encode(proof)))
     for (wid, fid), cursor in effects.cursors.items():
         rows["cursors"].append((wid, fid, cursor.store_id, cursor.theirs, cursor.ours))
     for log, line, first in effects.judged:
-        cut = (None, None) if line.cut is None else (line.cut.seq, line.cut.head)
-        rows["judged"].append((line.forked_at, *cut, line.expires_ms, numbers[log], first))
+        cuts = (*_place(line.cut), *_place(line.left))
+        rows["judged"].append((line.forked_at, *cuts, line.expires_ms, numbers[log], first))
+
+
+def _place(cut: Cut | None) -> tuple[int | None, bytes | None]:
+    return (None, None) if cut is None else (cut.seq, cut.head)
 
 
 def _add_payload_rows(rows: _Rows, job: Job) -> None:
@@ -203,6 +212,8 @@ def _add_payload_rows(rows: _Rows, job: Job) -> None:
         rows["marks"].append((*about, header.time_ms, mark.taken_ms))
     for new in effects.payloads:
         rows["payloads"].append((new.payload, new.fault, new.entry.arrival))
+    for judged in effects.faults:
+        rows["faults"].append((judged.fault, judged.entry.arrival))
     for each in effects.absences:
         rows["absences"].append((each.absence, each.entry.arrival))
     for held in effects.forgotten:

@@ -35,10 +35,12 @@ from sheaf_protocol.identity.soundness import cuts_of, require_sound, require_va
 from sheaf_protocol.identity.state import KeyLog, Prekey, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from sheaf_protocol.digest import FederationId
     from sheaf_protocol.identity.keys import PublicKey
     from sheaf_protocol.identity.operation import EndedWriter, KeyOp, Later
+    from sheaf_protocol.identity.state import Cut
 
 
 def fold_key_log(ops: Sequence[KeyOp]) -> KeyLog:
@@ -178,7 +180,8 @@ def _delegated(state: KeyLog, op: Delegate) -> KeyLog:
         prekey = Prekey(key=op.key, expires_ms=op.expires_ms)
         return replace(state, prekeys=(*state.prekeys, prekey))
     wid = WriterId(op.key)
-    return replace(state, writers={**state.writers, wid: Writer(wid=wid, expires_ms=op.expires_ms)})
+    writer = Writer(wid=wid, expires_ms=op.expires_ms, opened_at=state.size - 1)
+    return replace(state, writers={**state.writers, wid: writer})
 
 
 def _office_keys(state: KeyLog) -> list[PublicKey]:
@@ -203,7 +206,8 @@ def _closed(state: KeyLog, op: Close) -> KeyLog:
     writer = state.writers.get(wid)
     if writer is None or writer.is_closed:
         raise RemoteProtocolError("key.not_open", f"expected an open writer, got {short(wid)}")
-    closed = replace(writer, is_closed=True, cuts=cuts_of(op.cuts))
+    cuts = cuts_of(op.cuts)
+    closed = replace(writer, is_closed=True, cuts=cuts, ended_at=state.size - 1)
     return replace(state, writers={**state.writers, wid: closed})
 
 
@@ -217,14 +221,29 @@ def _ended(state: KeyLog, ended: Sequence[EndedWriter]) -> KeyLog:
             continue
         # IDN-38: one that only a side without effect delegated is adopted up to its cuts.
         require_valid_key(each.key)
-        cuts = cuts_of(each.cuts)
-        writers[wid] = Writer(wid=wid, expires_ms=None, is_closed=True, cuts=cuts)
+        writers[wid] = _ended_writer(wid, writers.get(wid), cuts_of(each.cuts), state.size - 1)
     keys = {each.key for each in ended}
     return replace(
         state,
         writers=writers,
         prekeys=tuple(prekey for prekey in state.prekeys if prekey.key not in keys),
         ended_prekeys=state.ended_prekeys | (prekeys & keys),
+    )
+
+
+def _ended_writer(
+    wid: WriterId, known: Writer | None, cuts: Mapping[FederationId, Cut], at: int
+) -> Writer:
+    """Return a writer that ends at operation `at`, or did before: then its cuts alone are new."""
+    opened_at = at if known is None else known.opened_at
+    ended_at = at if known is None or known.ended_at is None else known.ended_at
+    return Writer(
+        wid=wid,
+        expires_ms=None,
+        is_closed=True,
+        cuts=cuts,
+        opened_at=opened_at,
+        ended_at=ended_at,
     )
 
 

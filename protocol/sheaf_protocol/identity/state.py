@@ -43,6 +43,10 @@ class Writer:
     is_closed: bool = False
     cuts: Mapping[FederationId, Cut] = field(default_factory=dict)
     """Where its logs end once it is closed; those not named have nothing that counts."""
+    opened_at: int = 0
+    """The number of the operation that delegated it."""
+    ended_at: int | None = None
+    """The number of the first operation that ended it; None while it is open."""
 
     def cut_in(self, fid: FederationId) -> Cut | None:
         """Return where its log in a federation ends; None while the writer is open."""
@@ -119,6 +123,17 @@ class KeyLog:
         What a manager signed elsewhere, naming this place, stays its word after a rotation.
         """
         return self.managers[self.heads.index(head)] if head in self.heads else None
+
+    def has_writer_at(self, head: Digest, wid: WriterId) -> bool:
+        """Return whether a writer was open after the operation of an id, whatever came later.
+
+        What a writer signed elsewhere, naming this place, stays its word once it is ended.
+        """
+        writer = self.writers.get(wid)
+        if writer is None or head not in self.heads:
+            return False
+        at = self.heads.index(head)
+        return writer.opened_at <= at and (writer.ended_at is None or at < writer.ended_at)
 
     def prekey_at(self, now_ms: int) -> Prekey | None:
         """Return the newest prekey not expired at a time, or None."""

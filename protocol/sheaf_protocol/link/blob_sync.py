@@ -219,6 +219,13 @@ class BlobSync:
         for wanted in self._wanted.values():
             wanted.denied.pop(link, None)
 
+    def withdraw(self, link: object, common: Collection[FederationId]) -> None:
+        """Forget what a peer was asked in federations that are no longer common with it."""
+        peer = self._peers.get(link)
+        if peer is not None:
+            questions = peer.questions.items()
+            peer.questions = {id_: asked for id_, asked in questions if asked.fid in common}
+
     def is_stalled(self, link: object, now_ms: int, limit_ms: int) -> bool:
         """Return whether a peer has owed an answer and sent nothing for too long."""
         peer = self._peers.get(link)
@@ -278,3 +285,7 @@ class BlobAnswers:
     def close(self) -> None:
         """Note that the oldest question was answered."""
         self._open.popleft()
+
+    def withdraw(self, common: Collection[FederationId]) -> None:
+        """Forget what was asked in federations that are no longer common with the peer."""
+        self._open = deque(left for left in self._open if left.fid in common)

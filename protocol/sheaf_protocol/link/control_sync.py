@@ -2,6 +2,9 @@
 
 They converge before data does, since data is judged by them. Pure decisions; the owner of the link
 sends what they return and stores what comes.
+
+Of a federation all certificates are told, each by its own id, behind those that it stands on. They
+are asked for in that order and come in it, so a chain of any length is verified as it comes.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.link.messages import LIST, ControlHave, ControlWant, KeyLogItem, KeyLogWant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sized
+    from collections.abc import Iterator, Mapping, Sequence, Sized
 
-    from sheaf_protocol.digest import CoopId, Digest, FederationId
+    from sheaf_protocol.digest import CoopId, Digest
 
 MAX_CONTROL: Final = 4_096
-"""Key logs, certificates or proofs that a node takes from peers: four federations of the largest
-size. Without it a member could fill our disk with co-ops of its own making."""
+"""Key logs, certificates or proofs that a node takes from one peer: four federations of the largest
+size, or a thousand epochs of each. Without it a member could fill our disk with co-ops of its own
+making."""
 
 MAX_TOLD: Final = 3 * MAX_CONTROL
 """Items that one peer may tell of, all three kinds together."""
@@ -49,7 +53,8 @@ class ControlState:
     """The control items that a node holds, as far as one peer may know of them."""
 
     key_logs: Mapping[CoopId, HeldKeyLog] = field(default_factory=dict)
-    certificates: frozenset[FederationId] = frozenset()
+    certificates: Sequence[Digest] = ()
+    """Their ids, each behind those of the certificates that it stands on."""
     proofs: frozenset[Digest] = frozenset()
 
 
@@ -61,7 +66,8 @@ class ControlSync:
         self._is_told = self._is_whole = False
         self._told: ControlState | None = None
         self._key_logs: dict[CoopId, KeyLogItem] = {}
-        self._certificates: set[FederationId] = set()
+        # In the order told, as a set would not keep it.
+        self._certificates: dict[Digest, None] = {}
         self._proofs: set[Digest] = set()
         self._asked: set[tuple[bytes, ...]] = set()
 
@@ -73,7 +79,7 @@ class ControlSync:
         # What a peer could not deliver may fit now: a charter, say, whose last key log has come.
         self._asked.clear()
         logs = [KeyLogItem(c, log.size, log.head) for c, log in sorted(ours.key_logs.items())]
-        certificates, proofs = sorted(ours.certificates), sorted(ours.proofs)
+        certificates, proofs = list(ours.certificates), sorted(ours.proofs)
         count = max(1, *(-(-len(one) // LIST) for one in (logs, certificates, proofs)))
         parts = [slice(i * LIST, (i + 1) * LIST) for i in range(count)]
         return [
@@ -92,7 +98,7 @@ class ControlSync:
             self._proofs.clear()
         self._is_whole = have.is_last
         self._key_logs.update((item.cid, item) for item in have.key_logs)
-        self._certificates.update(have.certificates)
+        self._certificates.update(dict.fromkeys(have.certificates))
         self._proofs.update(have.proofs)
         told = {*self._key_logs, *self._certificates, *self._proofs}
         if len(told) > MAX_TOLD:
@@ -106,9 +112,8 @@ class ControlSync:
         if self.is_asking or not self._is_told:
             return None
         logs = list(itertools.islice(self._logs_to_ask(ours), LIST))
-        certificates = [
-            f for f in self._certificates - ours.certificates if (f,) not in self._asked
-        ]
+        held = set(ours.certificates)
+        certificates = [c for c in self._certificates if c not in held and (c,) not in self._asked]
         proofs = [p for p in self._proofs - ours.proofs if (p,) not in self._asked]
         want = ControlWant(
             [want for _, want in logs],
@@ -121,6 +126,10 @@ class ControlSync:
         self._asked.update((name,) for name in (*want.certificates, *want.proofs))
         self.is_asking = True
         return want
+
+    def ask_again(self) -> None:
+        """Ask once more for certificates that came and could not be taken: key logs have come."""
+        self._asked = {asked for asked in self._asked if asked[0] not in self._certificates}
 
     def answered(self) -> None:
         """The last message of the answer came."""

@@ -27,7 +27,7 @@ class MessageReceived:
 
     message: Message
     fid: FederationId | None
-    """The federation of a data message; None for the others."""
+    """The federation of a data message; None for the others, and where we withdrew it meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

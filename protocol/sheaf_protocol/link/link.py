@@ -72,6 +72,7 @@ class Link:
         self._our_turn = self._their_turn = Turn.GREETING
         self._allowance = CREDIT_BYTES
         self._offered: set[FederationId] = set()
+        self._withdrawn: set[FederationId] = set()
         self._named: set[bytes] = set()
         self._scopes: dict[bytes, FederationId] = {}
         self.is_initiator = isinstance(part, Dial)
@@ -160,9 +161,18 @@ class Link:
     def offer(self, fids: Iterable[FederationId], store_id: bytes) -> None:
         """Say that we are ready for these federations' data. Later offers add to earlier ones."""
         self._offered.update(fids)
-        scopes = sorted(self.blind(fid) for fid in self._offered)
-        self.send(Scope(scopes, store_id))
-        self._match()
+        self._withdrawn.difference_update(fids)
+        self._tell_scopes(store_id)
+
+    def withdraw(self, fids: Iterable[FederationId], store_id: bytes) -> None:
+        """Say that we exchange no more data of these federations, which we had offered.
+
+        What the peer sent of them before it heard so comes as a message without a federation; to
+        end the link for it would punish a peer for the time that frames take (LNK-30).
+        """
+        self._withdrawn.update(self._offered.intersection(fids))
+        self._offered.difference_update(fids)
+        self._tell_scopes(store_id)
 
     def grant(self, size: int) -> None:
         """Let the peer send this many bytes more: what it sent is stored."""
@@ -235,6 +245,11 @@ class Link:
             raise RemoteProtocolError("link.credit", detail)
         self.credit += size
 
+    def _tell_scopes(self, store_id: bytes) -> None:
+        scopes = sorted(self.blind(fid) for fid in self._offered)
+        self.send(Scope(scopes, store_id))
+        self._match()
+
     def _match(self) -> None:
         theirs = {self._blind(f, is_initiator=not self.is_initiator): f for f in self._offered}
         self._scopes = {name: fid for name, fid in theirs.items() if name in self._named}
@@ -243,9 +258,13 @@ class Link:
         if not isinstance(message, DataMessage):
             return None
         fid = self._scopes.get(message.scope)
-        if fid is None:
+        if fid is None and not self._is_withdrawn(message.scope):
             raise RemoteProtocolError("link.scope", "expected a federation that both sides offered")
         return fid
+
+    def _is_withdrawn(self, scope: bytes) -> bool:
+        theirs = not self.is_initiator
+        return any(self._blind(fid, is_initiator=theirs) == scope for fid in self._withdrawn)
 
     def _blind(self, fid: FederationId, *, is_initiator: bool) -> bytes:
         if self._session is None:

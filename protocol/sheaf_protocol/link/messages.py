@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Annotated, Final, TypeAlias, cast
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from sheaf_protocol.blob import BlobId
-from sheaf_protocol.charter import Certificate
+from sheaf_protocol.charter import Approval, Certificate
 from sheaf_protocol.codec import decode, encode
-from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId
+from sheaf_protocol.digest import CoopId, Digest, EntryId, LogId
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.fork import ForkProof
@@ -49,7 +49,6 @@ Code = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,32}\.[a-z0-9_]{1,32}\Z")]
 Scope16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 _Hash = Annotated[Digest, Meta(min_length=32, max_length=32)]
 _Coop = Annotated[CoopId, Meta(min_length=32, max_length=32)]
-_Fid = Annotated[FederationId, Meta(min_length=32, max_length=32)]
 _Arrival = Annotated[int, Meta(ge=0, le=MAX_INT)]
 _Prefix = Annotated[str, Meta(pattern=rf"\A[0-9a-f]{{0,{DEEPEST}}}\Z")]
 _Seq = Annotated[int, Meta(ge=1, le=MAX_INT)]
@@ -93,10 +92,11 @@ class RangeItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 class ControlHave(
     msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag="control_have"
 ):
-    """The key logs, certificates and fork proofs held; data is judged only after these."""
+    """The key logs, certificates and fork proofs held, each certificate behind those it stands on;
+    data is judged only after these."""
 
     key_logs: Annotated[list[KeyLogItem], Meta(max_length=LIST)]
-    certificates: Annotated[list[_Fid], Meta(max_length=LIST)]
+    certificates: Annotated[list[_Hash], Meta(max_length=LIST)]
     proofs: Annotated[list[_Hash], Meta(max_length=LIST)]
     is_last: bool
     """False where the lists go on in the next message."""
@@ -108,7 +108,7 @@ class ControlWant(
     """What the sender lacks of the other's `control_have`."""
 
     key_logs: Annotated[list[KeyLogWant], Meta(max_length=LIST)]
-    certificates: Annotated[list[_Fid], Meta(max_length=LIST)]
+    certificates: Annotated[list[_Hash], Meta(max_length=LIST)]
     proofs: Annotated[list[_Hash], Meta(max_length=LIST)]
 
 
@@ -373,7 +373,12 @@ def key_op_size(op: KeyOp) -> int:
 
 def certificate_size(certificate: Certificate) -> int:
     """Return the bytes of a certificate and its approvals."""
-    return len(certificate.body) + sum(len(a.cid) + len(a.signature) for a in certificate.approvals)
+    return len(certificate.body) + sum(map(_approval_size, certificate.approvals))
+
+
+def _approval_size(approval: Approval) -> int:
+    writer = 0 if approval.wid is UNSET else len(approval.wid)
+    return len(approval.cid) + len(approval.signature) + writer
 
 
 def proof_size(proof: ForkProof) -> int:

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sheaf_protocol.codec import decode
 from sheaf_protocol.errors import Fault, RemoteProtocolError
-from sheaf_protocol.records import capacity, demand, erasure, hold, match, offer, order, pool
+from sheaf_protocol.records import (
+    bridge,
+    capacity,
+    curve,
+    demand,
+    erasure,
+    governance,
+    hold,
+    match,
+    offer,
+    order,
+    pool,
+)
 from sheaf_protocol.records.transport import TransportRequest
 from sheaf_protocol.records.verdict import Verdict
 
@@ -41,10 +53,46 @@ Record: TypeAlias = (
     | hold.HoldExpired
     | erasure.Erase
     | erasure.Restore
+    | governance.Proposal
+    | governance.Vote
+    | governance.Leave
+    | governance.CertificateProposal
+    | governance.CertificateAccept
+    | governance.CertificateApprove
+    | governance.CertificateAbandon
+    | curve.CurveOpen
+    | curve.CurveBid
+    | curve.CurveOpening
+    | curve.CurveReceipt
+    | curve.CurveClose
+    | curve.CurveTotals
+    | curve.CurveWithhold
+    | curve.CurveClaim
+    | bridge.BridgeAsk
+    | bridge.BridgeExport
+    | bridge.Bridged
+    | bridge.TreatyBrake
 )
 
 KINDS: Final[Mapping[str, type[Record]]] = {
+    "ballot.propose": governance.Proposal,
+    "ballot.vote": governance.Vote,
+    "bridge.ask": bridge.BridgeAsk,
+    "bridge.export": bridge.BridgeExport,
+    "bridge.import": bridge.Bridged,
     "capacity.publish": capacity.Capacity,
+    "charter.abandon": governance.CertificateAbandon,
+    "charter.accept": governance.CertificateAccept,
+    "charter.approve": governance.CertificateApprove,
+    "charter.propose": governance.CertificateProposal,
+    "curve.bid": curve.CurveBid,
+    "curve.claim": curve.CurveClaim,
+    "curve.close": curve.CurveClose,
+    "curve.open": curve.CurveOpen,
+    "curve.opening": curve.CurveOpening,
+    "curve.receipt": curve.CurveReceipt,
+    "curve.totals": curve.CurveTotals,
+    "curve.withhold": curve.CurveWithhold,
     "demand.submit": demand.Demand,
     "demand.withdraw": demand.Withdrawal,
     "entry.erase": erasure.Erase,
@@ -59,6 +107,7 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "hold.revoke": hold.HoldRevoke,
     "match.accept": match.MatchAccept,
     "match.propose": match.MatchProposal,
+    "member.leave": governance.Leave,
     "offer.submit": offer.Offer,
     "offer.withdraw": offer.OfferWithdrawal,
     "order.place": order.Order,
@@ -70,10 +119,11 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "shipment.book": match.ShipmentBooking,
     "transport.request": TransportRequest,
     "travel.table": capacity.TravelTable,
+    "treaty.brake": bridge.TreatyBrake,
     "verdict": Verdict,
 }
 
-PRIVATE: Final = frozenset({"order.place", "order.response"})
+PRIVATE: Final = frozenset({"curve.opening", "order.place", "order.response"})
 """Kinds that travel sealed, whatever their author would prefer."""
 
 _KIND_OF: Final[Mapping[type[Record], str]] = {type_: kind for kind, type_ in KINDS.items()}

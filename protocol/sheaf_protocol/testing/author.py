@@ -3,7 +3,7 @@
 Everything is derived from the seeds given, so two runs make the same bytes:
 
     hill, dale = make_coop("Hill Farm"), make_coop("Dale Supplies")
-    cert = make_federation([(hill, ["buyer"]), (dale, ["supplier", "coordinator"])])
+    cert = make_federation([(hill, ["member"]), (dale, ["supplier", "coordinator"])])
     author = LogAuthor(hill, cert.fid)
     first, second = author.publish(demand), author.append("x.note", b"\\x80")
 """
@@ -231,7 +231,8 @@ def make_federation(
 ) -> Certificate:
     """Return the genesis certificate that every member approved."""
     listed = [
-        Member(cid=coop.cid, key_head=coop.keys.head, roles=list(roles)) for coop, roles in members
+        Member(cid=coop.cid, is_suspended=False, key_head=coop.keys.head, roles=list(roles))
+        for coop, roles in members
     ]
     body = genesis_body(name, listed, nonce)
     approvals = [approve(body, coop.cid, coop.manager) for coop, _ in members]

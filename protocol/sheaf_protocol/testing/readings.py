@@ -42,7 +42,21 @@ from sheaf_protocol.records import KINDS, PRIVATE, Price, decode_record, line_am
 from sheaf_protocol.retention import is_erased, mark_of
 from sheaf_protocol.sealing import Author, Sealed, open_private
 from sheaf_protocol.testing.chain import opened
+from sheaf_protocol.testing.charter_readings import read_epoch, read_standing
+from sheaf_protocol.testing.governance_readings import read_rounds, read_tally
+from sheaf_protocol.testing.private_demand_readings import (
+    read_disclosure,
+    read_opening,
+    read_sum_tree,
+    read_totals,
+)
 from sheaf_protocol.testing.sync_readings import read_frontier, read_link, read_subscription
+from sheaf_protocol.testing.treaty_readings import (
+    read_agreement,
+    read_export,
+    read_import,
+    read_projection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -325,11 +339,23 @@ _PLAIN: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "06-subscription": read_subscription,
     "07-link": read_link,
     "09-charter": _charter,
+    "09-epoch": read_epoch,
     "09-federation": _federation,
+    "09-standing": read_standing,
     "10-amount": _amount,
     "10-merkle": _merkle,
     "10-record": _record,
     "11-lifecycle": _lifecycle,
+    "15-rounds": read_rounds,
+    "15-tally": read_tally,
+    "16-export": read_export,
+    "16-import": read_import,
+    "16-projection": read_projection,
+    "16-treaty": read_agreement,
+    "17-commitment": read_opening,
+    "17-disclosure": read_disclosure,
+    "17-sum-tree": read_sum_tree,
+    "17-totals": read_totals,
 }
 
 READINGS: Final = {folder: _strict(reading) for folder, reading in _PLAIN.items()}

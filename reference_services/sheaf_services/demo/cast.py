@@ -23,49 +23,49 @@ class Player:
     @property
     def is_buyer(self) -> bool:
         """Whether the co-op buys."""
-        return "buyer" in self.roles
+        return "member" in self.roles
 
 
 CAST: Final = (
     Player(
         key="tarset",
         name="Tarset Hill Farmers",
-        roles=("buyer", "coordinator"),
+        roles=("member", "coordinator"),
         lat_udeg=55_156_000,
         lon_udeg=-2_340_000,
     ),
     Player(
         key="redesdale",
         name="Redesdale Commoners",
-        roles=("buyer", "matcher"),
+        roles=("member", "service"),
         lat_udeg=55_234_000,
         lon_udeg=-2_179_000,
     ),
     Player(
         key="coquet",
         name="Upper Coquet Graziers",
-        roles=("buyer",),
+        roles=("member",),
         lat_udeg=55_349_000,
         lon_udeg=-2_127_000,
     ),
     Player(
         key="rothbury",
         name="Rothbury Village Shops",
-        roles=("buyer",),
+        roles=("member",),
         lat_udeg=55_310_000,
         lon_udeg=-1_910_000,
     ),
     Player(
         key="wooler",
         name="Wooler Smallholders",
-        roles=("buyer",),
+        roles=("member",),
         lat_udeg=55_547_000,
         lon_udeg=-2_011_000,
     ),
     Player(
         key="allendale",
         name="Allendale Growers",
-        roles=("buyer",),
+        roles=("member",),
         lat_udeg=54_896_000,
         lon_udeg=-2_254_000,
     ),
@@ -87,7 +87,7 @@ CAST: Final = (
 
 BUYERS: Final = tuple(player for player in CAST if player.is_buyer)
 COORDINATOR: Final = next(p for p in CAST if "coordinator" in p.roles)
-MATCHER: Final = next(p for p in CAST if "matcher" in p.roles)
+MATCHER: Final = next(p for p in CAST if "service" in p.roles)
 SUPPLIER: Final = next(p for p in CAST if "supplier" in p.roles)
 CARRIER: Final = next(p for p in CAST if "carrier" in p.roles)
 

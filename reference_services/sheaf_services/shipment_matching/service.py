@@ -147,7 +147,7 @@ class ShipmentMatching:
     def _import_transport(self, call: Call) -> Json:
         """Publish a PDPTW file's part: `as=carrier`, or `as=buyer` with `of` and `is`."""
         records = from_pdptw(call, self._context.wid, self._ledger, self._context.cid)
-        role: Role = "carrier" if call.options.get("as") == "carrier" else "buyer"
+        role: Role = "carrier" if call.options.get("as") == "carrier" else "member"
         return self._publish_new(records, call, role)
 
     def _publish_capacity(self, call: Call) -> Json:
@@ -166,8 +166,8 @@ class ShipmentMatching:
 
     def _match(self, call: Call) -> Json:
         """Plan trips for the open requests on each capacity; ask again to see how it stands."""
-        if "matcher" not in self._roles():
-            raise Refusal("match.not_matcher", "expected a node with the role matcher")
+        if "service" not in self._roles():
+            raise Refusal("match.not_matcher", "expected a node with the role service")
         return {"state": self._planner.match(), "unserved": len(self._planner.why)}
 
     def _report(self, call: Call) -> Json:
@@ -175,7 +175,7 @@ class ShipmentMatching:
         return report(self._ledger, self._judge, self._planner.why, self._context)
 
     def _roles(self) -> frozenset[Role]:
-        return self._context.federation.roles[self._context.cid]
+        return self._context.federation.roles.get(self._context.cid, frozenset())
 
 
 class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

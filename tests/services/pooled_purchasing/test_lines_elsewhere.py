@@ -27,7 +27,7 @@ class House:
 
     def __init__(self, federation):
         self.federation = federation
-        self.hill = federation.join("Hill", "buyer", "coordinator")
+        self.hill = federation.join("Hill", "member", "coordinator")
 
     async def begin(self) -> None:
         await self.federation.begin()

@@ -56,9 +56,9 @@ class Town:
         self.federation = federation
         self.clock = federation.clock
         place = {SERVICE: {"place": PLACE}}
-        self.hill = federation.join("Hill", "buyer", "coordinator")
-        self.dale = federation.join("Dale", "buyer")
-        self.moor = federation.join("Moor", "buyer", "coordinator")
+        self.hill = federation.join("Hill", "member", "coordinator")
+        self.dale = federation.join("Dale", "member")
+        self.moor = federation.join("Moor", "member", "coordinator")
         self.mills = federation.join("Mills", "supplier", settings=place)
         self.buyers = [self.hill, self.dale, self.moor]
 

@@ -49,10 +49,10 @@ class Roads:
         self.federation = federation
         self.clock = federation.clock
         self.haul = federation.join("Haul", "carrier")
-        self.hill = federation.join("Hill", "buyer")
-        self.dale = federation.join("Dale", "buyer")
-        self.match = federation.join("Match", "matcher")
-        self.rival = federation.join("Rival", "matcher", "carrier")
+        self.hill = federation.join("Hill", "member")
+        self.dale = federation.join("Dale", "member")
+        self.match = federation.join("Match", "service")
+        self.rival = federation.join("Rival", "service", "carrier")
 
     async def ask(self, vehicles: int = 3):
         await self.haul.command(SERVICE, "publish_capacity", fleet(vehicles))

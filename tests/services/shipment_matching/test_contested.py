@@ -108,7 +108,7 @@ def capacity_of(owner: WriterId) -> Capacity:
 @pytest.fixture
 async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     watcher, carrier, matcher = (make_coop(name) for name in ("Watcher", "Carrier", "Matcher"))
-    members = [(watcher, ["buyer"]), (carrier, ["carrier"]), (matcher, ["matcher"])]
+    members = [(watcher, ["member"]), (carrier, ["carrier"]), (matcher, ["service"])]
     certificate = make_federation(members)  # type: ignore[arg-type]  # a list of roles each
     store = Store.open(tmp_path / "sheaf.db", random=bytes)
     keyring = Keyring(

@@ -286,36 +286,6 @@ def frontier() -> str:
     )
 
 
-def charter() -> str:
-    """Return a genesis body of one member."""
-    member = mapping(
-        cid=blob(CID), key_head=blob(DELEGATED_ID), roles=array(text("buyer"), text("coordinator"))
-    )
-    body = mapping(
-        epoch=integer(0),
-        members=array(member),
-        name=text("Hill and Dale"),
-        nonce=blob(b"g" * 16),
-        prev=blob(ZERO),
-        v=integer(1),
-    )
-    fields = {
-        "epoch": 0,
-        "members": [
-            {"cid": CID.hex(), "key_head": DELEGATED_ID.hex(), "roles": ["buyer", "coordinator"]}
-        ],
-        "name": "Hill and Dale",
-        "nonce": (b"g" * 16).hex(),
-        "prev": ZERO.hex(),
-        "v": 1,
-    }
-    return view("The body", fields) + dump(
-        body=body,
-        fid=hashed("federation", body),
-        approval_of_the_founder=MANAGER.sign("certificate", body),
-    )
-
-
 def link() -> str:
     """Return a first handshake message, and one frame under a known key."""
     eph = bindings.crypto_scalarmult_base(b"e" * 32)
@@ -352,7 +322,6 @@ def record() -> str:
 
 
 EXAMPLES: Final[Mapping[str, Callable[[], str]]] = {
-    "example_charter": charter,
     "example_encoding": encoding,
     "example_envelope": envelope,
     "example_frontier": frontier,

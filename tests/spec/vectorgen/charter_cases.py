@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import charters
 from entries import (
     BEGUN,
     CID,
@@ -18,8 +19,9 @@ from entries import (
     inception,
     key_op,
     revoke,
+    sorted_map,
 )
-from kit import ZERO, Case, Key, array, blob, hashed, integer, mapping, text
+from kit import Case, Key, array, blob, hashed, integer, mapping, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +35,15 @@ OTHER_INCEPTION: Final = inception(manager=blob(OTHER.public), name=text("Dale M
 OTHER_CID: Final = hashed("coop", OTHER_INCEPTION)
 OTHER_LOG: Final = array(key_op(OTHER_INCEPTION, *ROTATION[:2]))
 OTHER_HEAD: Final = hashed("key-op", OTHER_INCEPTION)
+ROLES: Final = (
+    *("bridge", "carrier", "coordinator", "member", "observer"),
+    *("service", "steward", "supplier"),
+)
 
 
 def member(key_head: bytes = DELEGATED_ID, **changes: bytes) -> bytes:
     """Return the co-op of the worked example as a member; changes replace encoded values."""
-    fields = {"cid": blob(CID), "key_head": blob(key_head), "roles": array(text("buyer"))}
-    return mapping(**{**fields, **changes})
+    return charters.member(CID, key_head, "member", **changes)
 
 
 OTHER_MEMBER: Final = member(OTHER_HEAD, cid=blob(OTHER_CID))
@@ -47,19 +52,12 @@ IN_ORDER: Final = [m for _, m in sorted([(CID, member()), (OTHER_CID, OTHER_MEMB
 
 def fields_of(*members: bytes) -> dict[str, bytes]:
     """Return the encoded values of a genesis body by key."""
-    return {
-        "epoch": integer(0),
-        "members": array(*members),
-        "name": text("Hill and Dale"),
-        "nonce": blob(b"g" * 16),
-        "prev": blob(ZERO),
-        "v": integer(1),
-    }
+    return charters.genesis_fields("Hill and Dale", b"g" * 16, *members)
 
 
 def body(*members: bytes, **changes: bytes) -> bytes:
     """Return a genesis body; changes replace encoded values."""
-    return mapping(**{**fields_of(*members), **changes})
+    return sorted_map({**fields_of(*members), **changes})
 
 
 def approval(
@@ -101,9 +99,8 @@ def _founded() -> Iterator[Case]:
     grown = array(array(BEGUN, DELEGATED, REVOKED))
     comment = "The manager of `key_head` approved; a later one does not unsay it."
     yield _ok("approved_by_earlier_manager", "CHR-3", comment, founded, logs=grown)
-    roles = ("buyer", "carrier", "coordinator", "matcher", "supplier")
-    every = member(roles=array(*map(text, roles)))
-    yield _ok("every_role", "CHR-9", "Five roles, the most.", body(every))
+    every = member(roles=array(*map(text, ROLES)))
+    yield _ok("every_role", "CHR-9", "All but a seat, which takes a sponsor.", body(every))
     yield _ok(
         "name_of_120", "CHR-9", "120 characters, the most.", body(member(), name=text("é" * 120))
     )
@@ -120,6 +117,13 @@ def _not_founded() -> Iterator[Case]:
     yield _case("later_epoch", "CHR-1", "charter.genesis", "Nothing is before it.", later)
     after = body(member(), prev=blob(b"p" * 32))
     yield _case("with_predecessor", "CHR-1", "charter.genesis", "Epoch 0 follows nothing.", after)
+    for name, comment, changes in LATER:
+        fields = body(member(), **changes)
+        yield _case(name, "CHR-13", "charter.genesis", comment, fields)
+    suspended = body(member(is_suspended=charters.TRUE))
+    comment = "Nobody has decided that."
+    yield _case("suspended_founder", "CHR-13", "charter.genesis", comment, suspended)
+    yield from _unsound()
     twice = body(member(), member())
     yield _case("member_twice", "CHR-2", "charter.members", "Its roles could differ.", twice)
     reverse = body(*reversed(IN_ORDER))
@@ -134,11 +138,30 @@ def _not_founded() -> Iterator[Case]:
     )
 
     for name, comment, roles in (
-        ("role_twice", "One set of roles, one spelling.", ("buyer", "buyer")),
-        ("roles_out_of_order", "As above.", ("coordinator", "buyer")),
+        ("role_twice", "One set of roles, one spelling.", ("member", "member")),
+        ("roles_out_of_order", "As above.", ("member", "coordinator")),
     ):
         listed = body(member(roles=array(*map(text, roles))))
         yield _case(name, "CHR-12", "charter.members", comment, listed)
+
+
+def _unsound() -> Iterator[Case]:
+    seat = body(member(roles=array(text("member"), text("seat"))))
+    comment = "Nobody signs for it."
+    yield _case("seat_without_sponsor", "CHR-14", "charter.sponsor", comment, seat)
+    own = body(member(roles=array(text("member"), text("seat")), sponsor=blob(CID)))
+    comment = "Another member has to."
+    yield _case("sponsor_of_itself", "CHR-15", "charter.sponsor", comment, own)
+    voiceless = body(member(roles=array(text("service"))))
+    comment = "A federation in which nobody can decide anything."
+    yield _case("nobody_has_a_vote", "CHR-16", "charter.voters", comment, voiceless)
+    for name, comment, modes in (
+        ("modes_out_of_order", "One set of modes, one spelling.", ("sealed", "open")),
+        ("privacy_not_in_modes", "The default would be forbidden.", ("open",)),
+    ):
+        rules = charters.policy(modes=array(*map(text, modes)))
+        listed = body(member(), policy=rules)
+        yield _case(name, "CHR-17", "charter.policy", comment, listed)
 
 
 def _without_their_keys() -> Iterator[Case]:
@@ -207,6 +230,15 @@ def _approvals() -> Iterator[Case]:
     yield _case(
         "approval_of_other_purpose", "IDN-3", "charter.signature", comment, founded, approvals=as_op
     )
+    comment = "Approvals of nodes name a writer, those of founders none."
+    named = mapping(
+        cid=blob(CID),
+        signature=blob(MANAGER.sign("certificate", founded)),
+        wid=blob(WRITER.public),
+    )
+    yield _case(
+        "approval_with_writer", "CHR-18", "charter.approvals", comment, founded, approvals=(named,)
+    )
     comment = "Of two approvals one reader takes the first and another the last."
     doubled = (approval(founded), approval(founded))
     yield _case(
@@ -223,6 +255,38 @@ def _swapped() -> bytes:
     fields = fields_of(member())
     first, second, *rest = fields
     return mapping(**{key: fields[key] for key in (second, first, *rest)})
+
+
+# file name, why it matters, what a genesis body has of a later one
+LATER: Final[list[tuple[str, str, dict[str, bytes]]]] = [
+    ("with_fid", "Its id is the hash of all this.", {"fid": blob(b"f" * 32)}),
+    ("with_change", "Nothing was before it.", {"change": mapping(action=text("anchor"))}),
+    (
+        "with_ballot",
+        "Founders do not vote, they sign.",
+        {"ballot": mapping(proposal=blob(b"p" * 32), votes=array())},
+    ),
+    (
+        "with_refounds",
+        "No two certificates were before it.",
+        {"refounds": array(blob(b"r" * 32), blob(b"s" * 32))},
+    ),
+    (
+        "with_lines",
+        "Nothing was written before it.",
+        {"lines": array(mapping(cid=blob(CID), logs=array()))},
+    ),
+    (
+        "with_treaty",
+        "It has to be there before it can agree to one.",
+        {"treaties": array(mapping(body=blob(b"t"), level=text("allow")))},
+    ),
+    (
+        "with_policy_version",
+        "No change of it so far.",
+        {"policy": charters.policy(version=integer(1))},
+    ),
+]
 
 
 # file name, clause, expect, why it matters, body

@@ -52,7 +52,7 @@ def inception(**changes: bytes) -> bytes:
 
 
 def sorted_map(fields: dict[str, bytes]) -> bytes:
-    """Return a map of at most 15 keys in their order."""
+    """Return a map with its keys in order."""
     return mapping(**dict(sorted(fields.items())))
 
 

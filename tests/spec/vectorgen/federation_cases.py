@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERDICT: Final = {"code": "ok", "level": "own", "subject": ZERO}
-OUTSIDER: Final = story.Coop("Outside", Key.of(b"e"), Key.of(b"g"), ["buyer"])
+OUTSIDER: Final = story.Coop("Outside", Key.of(b"e"), Key.of(b"g"), ["member"])
 
 
 def entry(author: story.Coop, kind: str, body: bytes, **changes: bytes) -> bytes:

@@ -87,5 +87,7 @@ def array(*items: bytes) -> bytes:
 
 
 def mapping(**pairs: bytes) -> bytes:
-    """Return a map of at most 15 keys, in the order given and not in any other."""
-    return bytes([0x80 | len(pairs)]) + b"".join(text(k) + v for k, v in pairs.items())
+    """Return a map in the order given and not in any other."""
+    size = len(pairs)
+    head = bytes([0x80 | size]) if size < 16 else b"\xde" + size.to_bytes(2)
+    return head + b"".join(text(k) + v for k, v in pairs.items())

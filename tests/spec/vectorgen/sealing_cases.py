@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 READER_SECRET: Final = b"r" * 32
 READER: Final = bindings.crypto_scalarmult_base(READER_SECRET)
 OTHER: Final = bindings.crypto_scalarmult_base(b"y" * 32)
+EPHEMERAL_SECRET: Final = b"e" * 32
+EPHEMERAL: Final = bindings.crypto_scalarmult_base(EPHEMERAL_SECRET)
 KEY: Final = b"k" * 32
 NONCE: Final = b"n" * 24
 AUTHOR: Final = (FID, CID, WRITER.public)
@@ -45,12 +47,17 @@ def box(plain: bytes, author: tuple[bytes, ...] = AUTHOR, key: bytes = KEY) -> b
     return bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(plain, bound, NONCE, key)
 
 
+def hint_of(recipient: bytes) -> bytes:
+    """Return the hint that only the two ends of a key agreement can make."""
+    shared = bindings.crypto_scalarmult(EPHEMERAL_SECRET, recipient)
+    return hashed("hint", shared, NONCE)[:4]
+
+
 def slot(recipient: bytes, key: bytes = KEY, hint: bytes | None = None) -> bytes:
-    """Return the content key for one recipient, its ephemeral key made from a fixed seed."""
-    public, secret = bindings.crypto_box_seed_keypair(hashlib.sha256(recipient + key).digest())
-    nonce = hashlib.blake2b(public + recipient, digest_size=24).digest()
-    sealed = public + bindings.crypto_box_easy(key, nonce, recipient, secret)
-    shown = hashed("hint", recipient, NONCE)[:4] if hint is None else hint
+    """Return the content key for one recipient."""
+    nonce = hashlib.blake2b(EPHEMERAL + recipient, digest_size=24).digest()
+    sealed = EPHEMERAL + bindings.crypto_box_easy(key, nonce, recipient, EPHEMERAL_SECRET)
+    shown = hint_of(recipient) if hint is None else hint
     return mapping(hint=blob(shown), key=blob(sealed))
 
 
@@ -67,7 +74,9 @@ def sealed(ciphertext: bytes, *slots: bytes, commitment: bytes | None = None) ->
 PLAIN: Final = inside("order.response", RESPONSE)
 BOX: Final = box(PLAIN)
 FLIPPED: Final = BOX[:-1] + bytes([BOX[-1] ^ 1])
-HINT: Final = hashed("hint", READER, NONCE)[:4]
+HINT: Final = hint_of(READER)
+PUBLIC_HINT: Final = hashed("hint", READER, NONCE)[:4]
+SMALL: Final = mapping(hint=blob(HINT), key=blob(bytes(80)))
 SWAPPED: Final = mapping(
     kind=text("order.response"), body=blob(RESPONSE), pad=blob(b""), refs=array()
 )
@@ -101,6 +110,22 @@ ROWS: Final[list[tuple[str, str, str, bytes, bytes | None, str]]] = [
         sealed(BOX, slot(OTHER, hint=HINT), slot(OTHER, KEY, HINT), slot(READER)),
         b"",
         "The third is not tried any more: 64 such slots would be an attack.",
+    ),
+    (
+        "hint_of_the_prekey",
+        "ENV-45",
+        "ok",
+        sealed(BOX, slot(READER, hint=PUBLIC_HINT)),
+        b"",
+        "A hash of what all know would name the recipient to all.",
+    ),
+    (
+        "ephemeral_of_small_order",
+        "ENV-45",
+        "ok",
+        sealed(BOX, SMALL),
+        b"",
+        "Nothing can be agreed on with it, so it is for nobody.",
     ),
     (
         "other_key_committed",
@@ -167,10 +192,10 @@ ROWS: Final[list[tuple[str, str, str, bytes, bytes | None, str]]] = [
         "A reader does not count: padding is to its author's good.",
     ),
     (
-        "pad_of_257",
+        "pad_of_4097",
         "ENV-20",
         "seal.opening",
-        sealed(box(inside("order.response", RESPONSE, pad=bytes(257))), slot(READER)),
+        sealed(box(inside("order.response", RESPONSE, pad=bytes(4_097))), slot(READER)),
         None,
         "More than any box needs.",
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import charters
 from entries import CID, MANAGER, ROTATION, START_MS, WRITER, delegate, elements, inception, key_op
 from entries import envelope as envelope_of
 from kit import ZERO, Key, array, blob, hashed, integer, mapping, text
@@ -18,7 +19,7 @@ HOUR_MS: Final = 3_600_000
 
 
 def plain(value: Any) -> bytes:
-    """Return a plain value in CMP-1; maps of at most 15 keys."""
+    """Return a plain value in CMP-1."""
     match value:
         case bool():
             return b"\xc3" if value else b"\xc2"
@@ -87,8 +88,8 @@ class Entry:
     wire: bytes
 
 
-HILL: Final = Coop("Hill Farm Co-op", MANAGER, WRITER, ["buyer", "coordinator"])
-TARSET: Final = Coop("Tarset Bakery", Key.of(b"a"), Key.of(b"b"), ["buyer"])
+HILL: Final = Coop("Hill Farm Co-op", MANAGER, WRITER, ["coordinator", "member"])
+TARSET: Final = Coop("Tarset Bakery", Key.of(b"a"), Key.of(b"b"), ["member"])
 DALE: Final = Coop("Dale Mill", Key.of(b"c"), Key.of(b"d"), ["supplier"])
 if HILL.cid != CID:
     raise ValueError("expected the co-op of chapter 02 to be that of chapter 00")
@@ -96,19 +97,10 @@ if HILL.cid != CID:
 
 def _charter() -> bytes:
     members = [
-        {"cid": coop.cid, "key_head": coop.key_head, "roles": coop.roles}
+        charters.member(coop.cid, coop.key_head, *coop.roles)
         for coop in sorted((HILL, TARSET, DALE), key=lambda coop: coop.cid)
     ]
-    return plain(
-        {
-            "epoch": 0,
-            "members": members,
-            "name": "Flour for all",
-            "nonce": b"f" * 16,
-            "prev": ZERO,
-            "v": 1,
-        }
-    )
+    return mapping(**charters.genesis_fields("Flour for all", b"f" * 16, *members))
 
 
 CHARTER: Final = _charter()

@@ -18,36 +18,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import blocks_blob
+import blocks_charter
 import blocks_erasure
 import blocks_examples
 import blocks_link
+import blocks_private_demand
 import blocks_story
+import blocks_treaty
 from msgspec import inspect
 
 from sheaf_protocol import limits
-from sheaf_protocol.charter import EVERY_MEMBER, MAY
+from sheaf_protocol.charter import EVERY_MEMBER, MAY, VOTING, model
 from sheaf_protocol.lifecycle import HOLD, POOL, SHIPMENT, to_markdown
 from sheaf_protocol.link import messages
 from sheaf_protocol.link.state import MAY_SEND
-from sheaf_protocol.records import KINDS, PRIVATE, registry
+from sheaf_protocol.records import KINDS, PRIVATE, governance, registry
+from sheaf_protocol.records.governance import DEFAULT_POLICY
+from sheaf_protocol.treaty import model as treaty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 BLOCK: Final = re.compile(r"(<!-- begin: ([a-z0-9_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-SUBJECTS: Final = (
-    "capacity",
-    "demand",
-    "erasure",
-    "hold",
-    "match",
-    "offer",
-    "order",
-    "pool",
-    "transport",
-    "verdict",
+SUBJECTS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("capacity", "demand", "erasure", "hold", "match", "offer"), "10-records"),
+    **dict.fromkeys(("order", "pool", "transport", "values", "verdict"), "10-records"),
+    "bridge": "16-treaties",
+    "curve": "17-private-demand",
+    "governance": "15-deciding",
+    "model": "16-treaties",
+}
+"""The files that define records and their parts, and the chapter that has their tables."""
+CHARTER: Final = (
+    *(model.Certificate, model.Approval, model.Charter, model.Member, model.TreatyInForce),
+    *(governance.Policy, governance.Change, governance.Ballot),
+    *(governance.CoopLines, governance.LogLine),
 )
-"""The files of records/ that hold a kind, each a section of chapter 10."""
+"""What chapter 09 has the tables of."""
+TREATY: Final = (treaty.Treaty, treaty.Direction, treaty.IdMap)
 MESSAGES: Final = (
     messages.ControlHave,
     messages.ControlWant,
@@ -93,13 +101,19 @@ def limit_table() -> str:
     return table(["constant", "value", "what and why"], rows)
 
 
-def shape(of: inspect.Type) -> str:
-    """Return a field's type and bounds in words."""
+def home_of(cls: type) -> str:
+    """Return the chapter that has the table of a struct."""
+    return "09-charter" if cls in CHARTER else SUBJECTS[subject_of(cls)]
+
+
+def shape(of: inspect.Type, here: str) -> str:
+    """Return a field's type and bounds in words, as the chapter that it stands in says them."""
     match of:
         case inspect.StructType(cls=cls):
-            return f"[{cls.__name__}](#{cls.__name__.lower()})"
+            page = "" if home_of(cls) == here else f"{home_of(cls)}.md"
+            return f"[{cls.__name__}]({page}#{cls.__name__.lower()})"
         case inspect.ListType(item_type=item, min_length=low, max_length=high):
-            return f"{low or 0}..{high} of {shape(item)}"
+            return f"{low or 0}..{high} of {shape(item, here)}"
         case inspect.IntType(ge=low, le=high):
             return f"integer {number(low)}..{number(high)}"
         case inspect.BytesType(min_length=low, max_length=high):
@@ -128,8 +142,10 @@ def fields_of(struct: type) -> str:
     info = inspect.type_info(struct)
     if not isinstance(info, inspect.StructType):
         raise TypeError(struct)
+    here = home_of(struct)
     rows = [
-        [f"`{f.encode_name}`", "" if f.required else "optional", shape(f.type)] for f in info.fields
+        [f"`{f.encode_name}`", "" if f.required else "optional", shape(f.type, here)]
+        for f in info.fields
     ]
     return table(["key", "", "value"], rows)
 
@@ -153,7 +169,7 @@ def record_tables(subject: str) -> str:
     return "\n".join(
         [
             *(f"### {kind}\n\n{summary(t)}\n\n{fields_of(t)}" for kind, t in kinds.items()),
-            *(part_table(t) for t in parts() if subject_of(t) == subject),
+            *(part_table(t) for t in parts() if subject_of(t) == subject and t not in CHARTER),
         ]
     )
 
@@ -161,6 +177,11 @@ def record_tables(subject: str) -> str:
 def value_tables() -> str:
     """Return the structs that records of several files share."""
     return "\n".join(part_table(cls) for cls in parts() if subject_of(cls) == "values")
+
+
+def struct_tables(structs: Iterable[type]) -> str:
+    """Return the sections of structs that no record leads to."""
+    return "\n".join(map(part_table, structs))
 
 
 def part_table(cls: type) -> str:
@@ -193,15 +214,35 @@ def kind_table() -> str:
     for kind, type_ in sorted(KINDS.items()):
         roles = sorted(role for role, kinds in MAY.items() if kind in kinds)
         who = "every member" if kind in EVERY_MEMBER else ", ".join(roles)
-        rows.append([f"`{kind}`", type_.__name__, "sealed" if kind in PRIVATE else "open", who])
-    return table(["kind", "record", "travels", "who may publish it"], rows)
+        travels = "sealed" if kind in PRIVATE else "open"
+        rows.append([f"`{kind}`", type_.__name__, travels, who, home_of(type_)[:2]])
+    return table(["kind", "record", "travels", "who may publish it", "chapter"], rows)
 
 
 def role_table() -> str:
-    """Return what each role may publish."""
-    rows = [[role, ", ".join(f"`{k}`" for k in sorted(kinds))] for role, kinds in MAY.items()]
-    rows.append(["every member", ", ".join(f"`{k}`" for k in sorted(EVERY_MEMBER))])
-    return table(["role", "kinds"], rows)
+    """Return which role has a vote and what each may publish."""
+    rows = [
+        [role, "yes" if role in VOTING else "no", ", ".join(f"`{k}`" for k in sorted(kinds))]
+        for role, kinds in MAY.items()
+    ]
+    rows.append(["every member", "", ", ".join(f"`{k}`" for k in sorted(EVERY_MEMBER))])
+    return table(["role", "vote", "kinds"], rows)
+
+
+def policy_table() -> str:
+    """Return every key of a policy with the value that founders get and what it is for."""
+    (cls,) = (
+        node
+        for node in ast.parse(Path(governance.__file__).read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "Policy"
+    )
+    rows = []
+    for node, after in itertools.pairwise(cls.body):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            reason = ast.literal_eval(after.value) if isinstance(after, ast.Expr) else ""
+            value = json.dumps(getattr(DEFAULT_POLICY, node.target.id))
+            rows.append([f"`{node.target.id}`", f"`{value}`", " ".join(reason.split())])
+    return table(["key", "default", "what and why"], rows)
 
 
 def reserved_table() -> str:
@@ -247,6 +288,9 @@ def blocks(folder: Path) -> Mapping[str, Callable[[], str]]:
     return {
         "limits": limit_table,
         **{f"records_{name}": partial(record_tables, name) for name in SUBJECTS},
+        "charter_structs": partial(struct_tables, CHARTER),
+        "treaty_structs": partial(struct_tables, TREATY),
+        "policy": policy_table,
         "values": value_tables,
         "kinds": kind_table,
         "reserved": reserved_table,
@@ -258,10 +302,13 @@ def blocks(folder: Path) -> Mapping[str, Callable[[], str]]:
         "turns": turn_table,
         "errors": lambda: error_table(folder),
         **blocks_blob.EXAMPLES,
+        **blocks_charter.EXAMPLES,
         **blocks_examples.EXAMPLES,
         **blocks_erasure.EXAMPLES,
         **blocks_link.EXAMPLES,
+        **blocks_private_demand.EXAMPLES,
         **blocks_story.EXAMPLES,
+        **blocks_treaty.EXAMPLES,
     }
 
 

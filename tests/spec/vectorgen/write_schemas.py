@@ -22,6 +22,7 @@ from sheaf_protocol.identity import KeyOp, Operation
 from sheaf_protocol.proof import Tail
 from sheaf_protocol.records import KINDS, Allocation
 from sheaf_protocol.sealing import Private, Sealed
+from sheaf_protocol.treaty import Treaty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ def structs() -> Mapping[str, type]:
         "sealed": Sealed,
         "sealed.private": Private,
         "tail": Tail,
+        "treaty": Treaty,
     }
     return {**operations, **parts, **KINDS}
 

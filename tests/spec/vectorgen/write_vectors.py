@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import blob_cases
 import charter_cases
+import crossing_cases
 import encoding_cases
 import envelope_cases
+import epoch_cases
 import erasure_cases
 import federation_cases
 import fork_cases
@@ -23,14 +25,19 @@ import lifecycle_cases
 import log_cases
 import merkle_cases
 import message_cases
+import private_demand_cases
 import proof_cases
 import record_cases
 import recover_cases
 import revoke_cases
 import rotate_cases
+import rounds_cases
 import sealing_cases
 import signature_cases
+import standing_cases
 import subscription_cases
+import tally_cases
+import treaty_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,10 +68,17 @@ def all_cases() -> Iterator[Case]:
         message_cases,
         blob_cases,
         charter_cases,
+        epoch_cases,
+        standing_cases,
         federation_cases,
         merkle_cases,
         record_cases,
         lifecycle_cases,
+        treaty_cases,
+        crossing_cases,
+        tally_cases,
+        rounds_cases,
+        private_demand_cases,
     ):
         yield from module.cases()
 

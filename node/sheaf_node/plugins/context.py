@@ -1,0 +1,90 @@
+"""What a host gives its service: what it may know of its node, and what it may ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sheaf_node.plugins.writing import Publications
+from sheaf_protocol.digest import log_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sheaf_node.plugins.host import Parts
+    from sheaf_node.plugins.reading import Reader
+    from sheaf_protocol.charter import Federation
+    from sheaf_protocol.digest import CoopId, EntryId, WriterId
+    from sheaf_protocol.log import Head
+    from sheaf_protocol.records import Record
+
+
+class Context:
+    """The ServiceContext that a host gives to its service."""
+
+    def __init__(self, parts: Parts, federation: Federation, reader: Reader) -> None:
+        self._parts = parts
+        self._federation = federation
+        self._reader = reader
+        self.publications = Publications()
+        self.wake_ms: int | None = None
+        self.jobs: dict[str, tuple[Callable[..., object], tuple[object, ...]]] = {}
+
+    @property
+    def cid(self) -> CoopId:
+        """The co-op that runs this node."""
+        return self._parts.keyring.cid
+
+    @property
+    def wid(self) -> WriterId:
+        """The writer under which it publishes."""
+        return self._parts.keyring.wid
+
+    @property
+    def federation(self) -> Federation:
+        """The federation that the service works in, as its newest certificate has it."""
+        return self._parts.ingest.federations.get(self._federation.fid, self._federation)
+
+    def now_ms(self) -> int:
+        """Return the node's own clock."""
+        return self._parts.clock.now_ms()
+
+    def name_of(self, cid: CoopId) -> str:
+        """Return a co-op's name."""
+        return self._parts.store.key_logs[cid].name
+
+    def random(self, size: int) -> bytes:
+        """Return random bytes."""
+        return self._parts.random(size)
+
+    def has_fork(self, cid: CoopId, wid: WriterId) -> bool:
+        """Return whether a fork proof is held against a writer's log."""
+        held = self._parts.store.logs.get(log_id(self._federation.fid, cid, wid))
+        return held is not None and held.forked_at is not None
+
+    def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
+        """Return how far each log was folded."""
+        return self._reader.heads()
+
+    def publish(
+        self, record: Record, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
+    ) -> None:
+        """Ask for a record to be appended when the turn ends."""
+        self.publications.add(record, refs, to)
+
+    def can_seal_to(self, cid: CoopId) -> bool:
+        """Return whether a co-op has a sealing key that is valid now."""
+        log = self._parts.store.key_logs.get(cid)
+        return log is not None and log.prekey_at(self.now_ms()) is not None
+
+    def wake_at(self, time_ms: int) -> None:
+        """Ask for a decision at this time at the latest."""
+        self.wake_ms = time_ms if self.wake_ms is None else min(self.wake_ms, time_ms)
+
+    def run(self, key: str, function: Callable[..., object], *args: object) -> None:
+        """Ask for a computation in a process of its own."""
+        self.jobs.setdefault(key, (function, args))
+
+    def forget(self) -> None:
+        """Forget what was asked for and not carried out yet."""
+        self.publications.clear()
+        self.jobs.clear()

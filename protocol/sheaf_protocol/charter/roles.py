@@ -1,0 +1,61 @@
+"""What a role may publish, and which roles have a vote (spec chapter 09)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sheaf_protocol.charter.model import Charter
+    from sheaf_protocol.digest import CoopId
+    from sheaf_protocol.records.governance import Role
+
+EVERY_MEMBER: Final = frozenset({"bridge.ask", "entry.erase", "entry.restore", "verdict"})
+"""Kinds that every member may publish, whatever its roles."""
+WHILE_SUSPENDED: Final = frozenset({"entry.erase", "entry.restore", "member.leave"})
+"""Kinds that a suspended member may publish: what is its own it may take back, and go."""
+VOTING: Final[frozenset[Role]] = frozenset(
+    {"carrier", "coordinator", "member", "steward", "supplier"}
+)
+"""Roles of co-ops that take part on their own account: one of them makes one vote."""
+_VOTER: Final = frozenset(
+    {"charter.abandon", "charter.accept", "charter.approve", "charter.propose"}
+    | {"ballot.propose", "ballot.vote", "member.leave"}
+)
+MAY: Final[Mapping[Role, frozenset[str]]] = {
+    "bridge": frozenset({"bridge.export", "bridge.import", "member.leave"}),
+    "carrier": _VOTER
+    | {"capacity.publish", "travel.table", "hold.grant", "hold.refuse", "hold.confirmed"}
+    | {"hold.expired", "hold.revoke"},
+    "coordinator": _VOTER
+    | {"pool.open", "pool.close", "pool.award", "pool.lapse"}
+    | {"curve.open", "curve.receipt", "curve.close", "curve.totals", "curve.withhold"},
+    "member": _VOTER
+    | {"demand.submit", "demand.withdraw", "order.place", "transport.request", "match.accept"}
+    | {"curve.bid", "curve.claim", "curve.opening"},
+    "observer": frozenset({"member.leave"}),
+    "seat": frozenset({"member.leave"}),
+    "service": frozenset(
+        {"match.propose", "hold.request", "hold.confirm", "hold.release", "shipment.book"}
+        | {"member.leave"}
+    ),
+    "steward": _VOTER | {"treaty.brake"},
+    "supplier": _VOTER | {"offer.submit", "offer.withdraw", "order.response"},
+}
+"""What each role may publish (CHR-5)."""
+
+
+def is_governed(kind: str) -> bool:
+    """Return whether the charter's roles decide who may publish a kind."""
+    return any(kind in kinds for kinds in MAY.values())
+
+
+def have_vote(roles: Iterable[Role]) -> bool:
+    """Return whether a co-op in these roles has a vote."""
+    return any(role in VOTING for role in roles)
+
+
+def voters_of(charter: Charter) -> tuple[CoopId, ...]:
+    """Return the members that have a vote in an epoch, in ascending order of ids."""
+    return tuple(m.cid for m in charter.members if not m.is_suspended and have_vote(m.roles))

@@ -1,0 +1,1 @@
+"""Private demand: one curve over many co-ops, checked by all of them, with no line shown."""
