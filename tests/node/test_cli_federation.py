@@ -75,11 +75,14 @@ def served(home: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def hill(folder: Path) -> Iterator[Path]:
-    """The home of Hill, which founded a federation alone and whose node is running."""
+    """The home of Hill, alone in a federation of its second epoch, whose node is running."""
     home = make_home(folder, "hill")
     make_home(folder, "mill")
     done("federation", "create", "Borders", *QUICK, "--home", home)
     with served(home):
+        asked = ("federation", "policy", "set", "fee_bps=300", "--json", "--home", home)
+        ballot = json.loads(done(*asked))["id"]
+        done("federation", "vote", ballot, "yes", "--home", home)
         yield home
 
 
@@ -168,20 +171,20 @@ def test_admitting_asks_whether_the_words_are_the_same(hill: Path, folder: Path)
 
 
 def test_a_change_of_policy_is_proposed_voted_and_in_force(hill: Path) -> None:
-    said = done("federation", "policy", "set", "fee_bps=300", "--text", "Less.", "--home", hill)
-    assert "set fee_bps from 500 to 300 (policy version 1)" in said
+    asked = ("federation", "policy", "set", "no_show_bps=900", "--text", "Less.", "--home", hill)
+    assert "set no_show_bps from 1000 to 900 (policy version 2)" in done(*asked)
     listed = json.loads(done("federation", "tally", "--json", "--home", hill))
-    [ballot] = [each for each in listed if each["change"]["action"] == "policy"]
+    [ballot] = [each for each in listed if "no_show_bps" in each["would"]]
 
     shown = done("federation", "tally", ballot["id"][:8], "--home", hill)
     assert "  Less.\n" in shown
     assert "  -       Hill\n" in shown
     assert "Voted yes" in done("federation", "vote", ballot["id"][:8], "yes", "--home", hill)
 
-    assert "fee_bps = 300\n" in done("federation", "policy", "show", "--home", hill)
+    assert "no_show_bps = 900\n" in done("federation", "policy", "show", "--home", hill)
     shown = done("federation", "tally", ballot["id"], "--home", hill)
-    assert "The change: set fee_bps from 500 to 300 (policy version 1)." in shown
-    assert "passed and certified as epoch 1" in shown
+    assert "The change: set no_show_bps from 1000 to 900 (policy version 2)." in shown
+    assert "passed and certified as epoch 2" in shown
     assert "  yes     Hill\n" in shown
     table = done("federation", "tally", "--home", hill)
     assert table.startswith("ballot")

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import get_args
 
 import click
 
 from sheaf_node.charter_file import read_card, read_file, write_file
 from sheaf_node.cli.governance import (
-    DAY_MS,
     Asked,
     ballot_cells,
     federation_option,
     print_ballot,
     setting_line,
-    state_words,
 )
 from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable
+from sheaf_node.cli.proposing import Said, proposing
 from sheaf_node.keyring import fingerprint
 from sheaf_protocol.charter import Role
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 _HEAD = ("ballot", "state", "closes (UTC)", "yes", "no", "abstain", "missing", "own", "title")
@@ -33,31 +29,13 @@ role_option = click.option(
 )
 
 
-def ballot_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every proposal may say: `--title`, `--text` and `--days`."""
-    for option in (
-        click.option("--title", default="", help="What members read in the list of ballots."),
-        click.option("--text", default="", help="Reasons, for members to read."),
-        click.option(
-            "--days",
-            type=click.FloatRange(0, 366),
-            help="How long it is open (as the policy says).",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("card", type=FILE)
 @role_option
 @click.option("--sponsor", default="", help="Member that signs for a seat.")
 @click.option("--out", type=FILE, help="Write the charter here, for the candidate to join with.")
 @click.option("--yes", is_flag=True, help="Do not ask about the fingerprint.")
-@ballot_options
-@federation_option
-@json_option
-@home_option
+@proposing
 def admit(
     *,
     card: Path,
@@ -65,12 +43,7 @@ def admit(
     sponsor: str,
     out: Path | None,
     yes: bool,
-    title: str,
-    text: str,
-    days: float | None,
-    fid: str | None,
-    as_json: bool,
-    home: Path,
+    said: Said,
 ) -> None:
     """Propose to admit the co-op whose CARD is given.
 
@@ -81,17 +54,17 @@ def admit(
     if not yes:
         click.echo(f"{printable(log.name)}. Fingerprint: {fingerprint(log.cid)}", err=True)
         click.confirm("Does their manager read you the same words?", abort=True, err=True)
-    asked = Asked(home, fid)
     wish = {
         "action": "admit",
         "card": data.hex(),
         "roles": list(roles) or ["member"],
         "sponsor": sponsor,
     }
-    _propose(asked, wish, title=title, text=text, days=days, as_json=as_json)
+    said.propose(wish)
     if out is not None:
-        write_file(out, asked.charter_file())
-        click.echo(f"Charter written to {out}, for `sheaf federation join` there.", err=as_json)
+        write_file(out, said.asked.charter_file())
+        message = f"Charter written to {out}, for `sheaf federation join` there."
+        click.echo(message, err=said.as_json)
 
 
 @click.command()
@@ -99,22 +72,14 @@ def admit(
 @click.argument("coop")
 @role_option
 @click.option("--sponsor", default="", help="Member that signs for a seat.")
-@ballot_options
-@federation_option
-@json_option
-@home_option
+@proposing
 def propose(
     *,
     action: str,
     coop: str,
     roles: tuple[Role, ...],
     sponsor: str,
-    title: str,
-    text: str,
-    days: float | None,
-    fid: str | None,
-    as_json: bool,
-    home: Path,
+    said: Said,
 ) -> None:
     """Propose to change something about the member COOP, given by name or digits of its id.
 
@@ -123,7 +88,7 @@ def propose(
     if (action == "roles") is not bool(roles):
         raise click.UsageError("--role goes with `propose roles`, once for each role")
     wish = {"action": action, "coop": coop, "roles": list(roles), "sponsor": sponsor}
-    _propose(Asked(home, fid), wish, title=title, text=text, days=days, as_json=as_json)
+    said.propose(wish)
 
 
 @click.command()
@@ -187,23 +152,15 @@ def policy_show(*, fid: str | None, as_json: bool, home: Path) -> None:
 
 @policy.command("set")
 @click.argument("settings", nargs=-1, required=True, metavar="KEY=VALUE...")
-@ballot_options
-@federation_option
-@json_option
-@home_option
+@proposing
 def policy_set(
     *,
     settings: tuple[str, ...],
-    title: str,
-    text: str,
-    days: float | None,
-    fid: str | None,
-    as_json: bool,
-    home: Path,
+    said: Said,
 ) -> None:
     """Propose a policy in which KEY has another VALUE; lists are written with commas."""
     wish = {"action": "policy", "policy": read_settings(settings)}
-    _propose(Asked(home, fid), wish, title=title, text=text, days=days, as_json=as_json)
+    said.propose(wish)
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, object]:
@@ -217,22 +174,3 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, object]:
         words: object = sorted(value.split(",")) if key == "modes" else value
         found[key] = int(value) if is_number else words
     return found
-
-
-def _propose(
-    asked: Asked,
-    wish: Mapping[str, object],
-    *,
-    title: str,
-    text: str,
-    days: float | None,
-    as_json: bool,
-) -> None:
-    closes_in_ms = None if days is None else round(days * DAY_MS)
-    said = {"title": title, "text": text, "closes_in_ms": closes_in_ms}
-    ballot = asked.propose({**wish, **said})
-    if as_json:
-        print_json(ballot)
-        return
-    click.echo(f"Ballot {ballot['id'][:8]}: {printable(ballot['would'])}; {state_words(ballot)}.")
-    click.echo(f"Members, this one too, vote with `sheaf federation vote {ballot['id'][:8]} yes`.")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.charter_file import read_file, write_file
-from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.federation_vote import ballot_options
-from sheaf_node.cli.governance import DAY_MS, Asked, federation_option, state_words
-from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.cli.output import print_json
+from sheaf_node.cli.proposing import Said, proposing
 from sheaf_node.cli.treaty_draft import (
     Party,
     TreatyFile,
@@ -28,7 +25,7 @@ from sheaf_node.cli.treaty_draft import (
     treaty_lines,
     turned,
 )
-from sheaf_node.cli.treaty_level import allow, ask, end, limit, list_, pause, show
+from sheaf_node.cli.treaty_level import Bridging, allow, ask, end, limit, list_, pause, show
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.treaty import Direction, require_readable, treaty_id
@@ -37,20 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from sheaf_node.cli.governance import Asked
     from sheaf_protocol.treaty import Treaty
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 _YEAR: Final = 365
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Said:
-    """What every proposal says beside its treaty."""
-
-    title: str
-    text: str
-    days: float | None
-    as_json: bool
 
 
 @click.group()
@@ -80,10 +68,7 @@ for _command in (allow, ask, end, limit, list_, pause, show):
 @click.option("--out", type=FILE, help="Write the treaty here, for the other federation.")
 @click.option("--dry-run", is_flag=True, help="Show the treaty and propose nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask about the other federation.")
-@ballot_options
-@federation_option
-@json_option
-@home_option
+@proposing
 def propose(
     *,
     partner: str,
@@ -103,20 +88,14 @@ def propose(
     out: Path | None,
     dry_run: bool,
     yes: bool,
-    title: str,
-    text: str,
-    days: float | None,
-    fid: str | None,
-    as_json: bool,
-    home: Path,
+    said: Said,
 ) -> None:
     """Draft a treaty and propose it here; the file it writes is for `sheaf treaty accept` there.
 
     Both directions are alike but where an option with `-in` says otherwise. The first bridge acts,
     the others stand by.
     """
-    asked = Asked(home, fid)
-    ours, theirs = own_party(asked), _partner(partner, home, fid)
+    ours, theirs = own_party(said.asked), _partner(partner, said)
     cids = find_coops(ours, bridges)
     require_bridges(cids, ours, theirs)
     ids = read_maps(maps)
@@ -135,57 +114,47 @@ def propose(
         (fit({**kept, **out_way, **places}, Direction), fit({**kept, **in_way}, Direction)),
         bridges=cids,
         expires_ms=expires_at(expires, _YEAR),
-        title=title or f"{ours.name} and {theirs.name}",
+        title=said.title or f"{ours.name} and {theirs.name}",
     )
     require_readable(made)
-    said = _Said(title=title, text=text, days=days, as_json=as_json)
-    if not _confirmed(made, ours, theirs, is_asked=not (yes or dry_run), as_json=as_json):
+    if not _confirmed(made, ours, theirs, is_asked=not (yes or dry_run), as_json=said.as_json):
         return
     if dry_run:
         _shown(made, encode(made), said)
         return
-    _open_ballot(asked, encode(made), said)
+    _open_ballot(encode(made), said)
     path = out or Path(f"{treaty_id(encode(made)).hex()[:8]}.treaty")
-    write_file(path, encode(TreatyFile(body=encode(made), charter=asked.charter_file())))
-    click.echo(f"Treaty written to {path}, for `sheaf treaty accept` there.", err=as_json)
+    write_file(path, encode(TreatyFile(body=encode(made), charter=said.asked.charter_file())))
+    message = f"Treaty written to {path}, for `sheaf treaty accept` there."
+    click.echo(message, err=said.as_json)
 
 
 @treaty.command()
 @click.argument("file", type=FILE)
 @click.option("--dry-run", is_flag=True, help="Show the treaty and propose nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask about the other federation.")
-@ballot_options
-@federation_option
-@json_option
-@home_option
+@proposing
 def accept(
     *,
     file: Path,
     dry_run: bool,
     yes: bool,
-    title: str,
-    text: str,
-    days: float | None,
-    fid: str | None,
-    as_json: bool,
-    home: Path,
+    said: Said,
 ) -> None:
     """Propose here the treaty that another federation voted on, from its FILE."""
-    asked = Asked(home, fid)
     current, made, theirs = read_treaty_file(file)
-    ours = own_party(asked)
+    ours = own_party(said.asked)
     if {each.hex() for each in made.parties} != {ours.fid, theirs.fid}:
         detail = f"expected a treaty between {ours.name} and {theirs.name}, which sent it"
         raise Refusal("treaty.parties", detail)
     require_bridges([cid.hex() for cid in made.bridges], ours, theirs)
     require_readable(made)
-    said = _Said(title=title, text=text, days=days, as_json=as_json)
-    if not _confirmed(made, ours, theirs, is_asked=not (yes or dry_run), as_json=as_json):
+    if not _confirmed(made, ours, theirs, is_asked=not (yes or dry_run), as_json=said.as_json):
         return
     if dry_run:
         _shown(made, current.body, said)
         return
-    _open_ballot(asked, current.body, said)
+    _open_ballot(current.body, said)
 
 
 def own_party(asked: Asked) -> Party:
@@ -194,12 +163,11 @@ def own_party(asked: Asked) -> Party:
     return Party(fid=charter["fid"], name=charter["name"], members=charter["members"])
 
 
-def _partner(text: str, home: Path, fid: str | None) -> Party:
+def _partner(text: str, said: Said) -> Party:
     """Return the other federation: of a charter file, or of an id that our node knows."""
     if Path(text).is_file():
         return party_in(read_file(Path(text)))
-    query = {} if fid is None else {"federation": fid}
-    known = NodeClient(home).get("/api/v1/services/bridging/partners", query)["federations"]
+    known = Bridging(said.home, said.fid).view("partners")["federations"]
     found = [each for each in known if text and each["fid"].startswith(text.lower())]
     if len(found) != 1:
         detail = "expected a charter file, or the start of the id of a federation that is known"
@@ -214,22 +182,16 @@ def _confirmed(made: Treaty, ours: Party, theirs: Party, *, is_asked: bool, as_j
     return not is_asked or click.confirm("Do people there read you the same?", err=True)
 
 
-def _shown(made: Treaty, body: bytes, said: _Said) -> None:
+def _shown(made: Treaty, body: bytes, said: Said) -> None:
     if said.as_json:
         print_json({"id": treaty_id(body).hex(), "title": made.title, "body": body.hex()})
     else:
         click.echo(f"Treaty {treaty_id(body).hex()[:8]}; nothing was proposed.")
 
 
-def _open_ballot(asked: Asked, body: bytes, said: _Said) -> None:
-    closes_in_ms = None if said.days is None else round(said.days * DAY_MS)
-    wish = {"action": "treaty", "treaty": body.hex(), "text": said.text}
-    ballot = asked.propose({**wish, "closes_in_ms": closes_in_ms})
-    if said.as_json:
-        print_json(ballot)
-        return
-    click.echo(f"Ballot {ballot['id'][:8]}: {printable(ballot['would'])}; {state_words(ballot)}.")
-    click.echo(f"Members, this one too, vote with `sheaf federation vote {ballot['id'][:8]} yes`.")
+def _open_ballot(body: bytes, said: Said) -> None:
+    # The ballot is named by its treaty, which may have been given a title.
+    said.propose({"action": "treaty", "treaty": body.hex(), "title": ""})
 
 
 def _listed(text: str) -> Sequence[str]:

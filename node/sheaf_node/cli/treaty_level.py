@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.federation_vote import ballot_options
-from sheaf_node.cli.governance import DAY_MS, Asked, federation_option, moment, state_words
+from sheaf_node.cli.governance import federation_option, moment
 from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable
+from sheaf_node.cli.proposing import Said, proposing
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from sheaf_node.cli.governance import Asked
 
 _SERVICE: Final = "/api/v1/services/bridging"
 _HEAD: Final = (
@@ -111,16 +113,8 @@ def ask(*, entry: str, into: str | None, fid: str | None, as_json: bool, home: P
 
 def level_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what every change of a level takes."""
-    for option in (
-        home_option,
-        json_option,
-        federation_option,
-        ballot_options,
-        click.option("--dry-run", is_flag=True, help="Show what hangs on it, change nothing."),
-        click.argument("treaty"),
-    ):
-        command = option(command)
-    return command
+    dry_run = click.option("--dry-run", is_flag=True, help="Show what hangs on it, change nothing.")
+    return click.argument("treaty")(dry_run(proposing(command)))
 
 
 @click.command()
@@ -158,30 +152,21 @@ def _set_level(
     *,
     treaty: str,
     dry_run: bool,
-    title: str,
-    text: str,
-    days: float | None,
-    fid: str | None,
-    as_json: bool,
-    home: Path,
+    said: Said,
 ) -> None:
-    bridging, asked = Bridging(home, fid), Asked(home, fid)
+    bridging = Bridging(said.home, said.fid)
     one = bridging.treaty(treaty)
     if dry_run:
-        _print_affected(bridging.view("affected", treaty=one["id"]), as_json=as_json)
+        _print_affected(bridging.view("affected", treaty=one["id"]), as_json=said.as_json)
         return
-    if _is_steward(asked):
+    if _is_steward(said.asked):
         brake = {"treaty": one["id"], "level": "pause" if level == "end" else level}
         rate = {} if per_day is None else {"per_day": per_day}
-        bridging.command("brake", {**brake, **rate, "reason": text[:1_000]})
-        click.echo("Bridges are asked to obey at once, as long as a ballot takes.", err=as_json)
-    closes_in_ms = None if days is None else round(days * DAY_MS)
-    wish = {"action": "treaty_level", "treaty_id": one["id"], "level": level, "title": title}
-    ballot = asked.propose({**wish, "per_day": per_day, "text": text, "closes_in_ms": closes_in_ms})
-    if as_json:
-        print_json(ballot)
-        return
-    click.echo(f"Ballot {ballot['id'][:8]}: {printable(ballot['would'])}; {state_words(ballot)}.")
+        bridging.command("brake", {**brake, **rate, "reason": said.text[:1_000]})
+        message = "Bridges are asked to obey at once, as long as a ballot takes."
+        click.echo(message, err=said.as_json)
+    wish = {"action": "treaty_level", "treaty_id": one["id"], "level": level}
+    said.propose({**wish, "per_day": per_day})
 
 
 def _is_steward(asked: Asked) -> bool:
