@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from sheaf_node.peering.network import Network
     from sheaf_node.store import StoredEntry
     from sheaf_protocol.charter import Certificate
-    from sheaf_protocol.digest import Digest
+    from sheaf_protocol.digest import Digest, FederationId
     from sheaf_protocol.envelope import Envelope
     from sheaf_protocol.link.handshake import Session
     from sheaf_protocol.subscription import Filter
@@ -121,9 +121,11 @@ class World:
     def evil_coop(self) -> TestCoop:
         return self.coops[EVIL]
 
-    def evil(self, node: RunningNode) -> EvilPeer:
-        """Return the evil co-op's scripted peer, about to dial a node."""
-        return EvilPeer(self.evil_coop, node, self.now_ms)
+    def evil(self, node: RunningNode, coop: TestCoop | None = None) -> EvilPeer:
+        """Return the scripted peer of a co-op, the evil one's if none is named, about to dial."""
+        return EvilPeer(
+            coop or self.evil_coop, self.certificate.fid, node.peering.port, self.now_ms
+        )
 
     async def until(self, is_true: Callable[[], bool]) -> None:
         """Return once something holds; fail where it takes too long."""
@@ -233,14 +235,13 @@ class World:
 class EvilPeer:
     """A peer that speaks the protocol by hand, as far as a test wants it to."""
 
-    def __init__(self, coop: TestCoop, node: RunningNode, now_ms: int) -> None:
-        self.coop, self.now_ms = coop, now_ms
-        self.fid = node.certificate.fid
+    def __init__(self, coop: TestCoop, fid: FederationId, port: int, now_ms: int) -> None:
+        self.coop, self.now_ms, self.fid = coop, now_ms, fid
         self.author = LogAuthor(coop, self.fid, now_ms=now_ms)
         self.session: Session
         self.socket: aiohttp.ClientWebSocketResponse
         self.heard: list[Message] = []
-        self._address = f"127.0.0.1:{node.peering.port}"
+        self._address = f"127.0.0.1:{port}"
 
     async def __aenter__(self) -> EvilPeer:
         self._client = aiohttp.ClientSession()
@@ -326,7 +327,7 @@ class Scene:
         self.world, self.victim, self.honest = world, victim, honest
 
     def evil(self, coop: TestCoop | None = None) -> EvilPeer:
-        return EvilPeer(coop or self.world.evil_coop, self.victim, self.world.now_ms)
+        return self.world.evil(self.victim, coop)
 
     async def require_unharmed(self, entries: int = 1) -> None:
         """The victim stored nothing, and goes on with its honest peer."""
