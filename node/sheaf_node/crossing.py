@@ -21,7 +21,14 @@ from sheaf_protocol.envelope import body_of, decode_header, entry_id
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.records.bridge import Bridged
 from sheaf_protocol.subscription import awaits
-from sheaf_protocol.treaty import Control, Terms, check_import, require_bridge, require_place
+from sheaf_protocol.treaty import (
+    DAY_MS,
+    Control,
+    Terms,
+    check_import,
+    require_bridge,
+    require_place,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
     from sheaf_protocol.treaty import Crossed
 
 KIND: Final = "bridge.import"
-DAY_MS: Final = 86_400_000
 
 
 @dataclass(kw_only=True, slots=True)

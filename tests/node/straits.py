@@ -44,6 +44,7 @@ from sheaf_protocol.testing.author import (
 )
 from sheaf_protocol.testing.epoch import keys_of, make_epoch
 from sheaf_protocol.treaty import (
+    DAY_MS,
     Direction,
     IdMap,
     Shown,
@@ -62,7 +63,6 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import Digest
     from sheaf_protocol.log import Head
 
-DAY_MS = 86_400_000
 PATIENCE = 60
 NORTH, SOUTH = "North", "South"
 MEMBERS = {

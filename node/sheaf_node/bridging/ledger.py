@@ -6,11 +6,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, cast
 
-from sheaf_node.crossing import DAY_MS
 from sheaf_protocol.digest import Digest, EntryId
 from sheaf_protocol.records.bridge import BridgeAsk, BridgeExport, TreatyBrake
 from sheaf_protocol.records.erasure import Erase
-from sheaf_protocol.treaty import Braking
+from sheaf_protocol.treaty import DAY_MS, Braking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

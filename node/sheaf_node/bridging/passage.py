@@ -12,7 +12,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from sheaf_node.bridging.source import source_of
-from sheaf_node.crossing import DAY_MS, terms_of
+from sheaf_node.crossing import terms_of
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import EntryId, log_id
 from sheaf_protocol.envelope import Header, make_payload, payload_hash
@@ -20,7 +20,7 @@ from sheaf_protocol.errors import ProtocolError, RemoteProtocolError
 from sheaf_protocol.limits import MAX_INT, MAX_PAYLOAD, SALT_BYTES
 from sheaf_protocol.proof import decode_proof, encode_proof
 from sheaf_protocol.records.bridge import MAX_BRIDGED
-from sheaf_protocol.treaty import check_import, make_import, plan_export
+from sheaf_protocol.treaty import DAY_MS, check_import, make_import, plan_export
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from sheaf_node.charter_file import CharterFile, read_charter_file, read_file
-from sheaf_node.cli.governance import moment
+from sheaf_node.cli.governance import DAY_MS, moment
 from sheaf_node.cli.output import printable
 from sheaf_node.keyring import fingerprint
 from sheaf_protocol.charter import Chain
@@ -204,7 +204,7 @@ def expires_at(date: datetime | None, days: int) -> int:
     """Return the UTC milliseconds at which a treaty ends by itself."""
     if date is not None:
         return int(date.replace(tzinfo=UTC).timestamp() * 1000)
-    return int(datetime.now(UTC).timestamp() * 1000) + days * 86_400_000
+    return int(datetime.now(UTC).timestamp() * 1000) + days * DAY_MS
 
 
 def _chain(current: CharterFile) -> Chain:

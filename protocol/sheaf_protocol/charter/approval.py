@@ -95,8 +95,8 @@ def require_manager(body: bytes, log: KeyLog, head: Digest, signature: bytes) ->
 
     A rotation since does not unsay it. Raises RemoteProtocolError `charter.signature`.
     """
-    manager = log.managers[log.heads.index(head)]
-    if not verify(manager, _BY_MANAGER, body, signature):
+    manager = log.manager_at(head)
+    if manager is None or not verify(manager, _BY_MANAGER, body, signature):
         detail = f"expected the approval of {log.name} by its manager at {short(head)}"
         raise RemoteProtocolError("charter.signature", detail)
 

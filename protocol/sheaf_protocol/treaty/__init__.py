@@ -18,9 +18,10 @@ from sheaf_protocol.treaty.entering import (
 from sheaf_protocol.treaty.leaving import Source, asked, check_export, passed_on, plan_export
 from sheaf_protocol.treaty.model import Direction, IdMap, Treaty, read_treaty, treaty_id
 from sheaf_protocol.treaty.projection import Shown, project, require_projected
-from sheaf_protocol.treaty.rate import DayCount, require_place
+from sheaf_protocol.treaty.rate import DAY_MS, DayCount, require_place
 
 __all__ = [
+    "DAY_MS",
     "Braking",
     "Charters",
     "Control",
