@@ -25,20 +25,24 @@ from sheaf_node.governance import NAME as GOVERNANCE
 from sheaf_node.governance import governance_host
 from sheaf_node.hosting import Hosts
 from sheaf_node.housekeeping import Housekeeping
-from sheaf_node.identity import DailyRenewal, renewed_keyring
+from sheaf_node.identity import DailyRenewal
 from sheaf_node.ingest import Ingest
 from sheaf_node.keyring import keyring_of, read_files
 from sheaf_node.peering import Peering
 from sheaf_node.peering.aiohttp_network import AiohttpNetwork
-from sheaf_node.plugins import ServiceHost, installed_services, load_services
+from sheaf_node.plugins import ServiceHost, load_services
 from sheaf_node.plugins.host import Parts
+from sheaf_node.recovery import NAME as RECOVERY
+from sheaf_node.recovery import Standing, Watch, opened_keyring, recovery_host
+from sheaf_node.scrubbing import Scrubbing
 from sheaf_node.store import Store
+from sheaf_node.store.writer import Writer
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.identity import fold_key_log
 from sheaf_protocol.proof import Checks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from sheaf_node.clock import Clock, Randomness
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from sheaf_node.keyring import Passphrase
     from sheaf_node.peering.network import Network
     from sheaf_node.plugins import ServiceFactory
+    from sheaf_node.store.writer import MakeWriter
     from sheaf_protocol.charter import Federation
 
 DATABASE = "sheaf.db"
@@ -60,27 +65,43 @@ class Node:
     parts: Parts
     hosts: Hosts
     failed: asyncio.Event
+    standing: Standing
+    """Whether it may sign. Its `restart` asks for the home to be closed and opened anew."""
 
 
 @asynccontextmanager
 async def open_node(
-    home: Path, *, clock: Clock, random: Randomness, passphrase: Passphrase | None = None
+    home: Path,
+    *,
+    clock: Clock,
+    random: Randomness,
+    passphrase: Passphrase | None = None,
+    writer: MakeWriter = Writer,
+    services: Mapping[str, ServiceFactory] | None = None,
 ) -> AsyncIterator[Node]:
     """Open the home's store and services, without any network.
 
+    `services` are run in place of the installed ones.
     Raises Refusal `config.*`, `key.*`, `store.*`.
     """
     config = load_config(home)
-    _require_services(config, home)
+    factories = load_services() if services is None else services
+    _require_services(config, home, list(factories))
     files = read_files(home, passphrase)
     arrivals, failed = Arrivals(), asyncio.Event()
-    own, queued = keyring_of(files).wid, config.limits.queued_commits
+    keyring, queued = keyring_of(files), config.limits.queued_commits
+    standing = Standing(home, cid=keyring.cid, own=keyring.wid)
     store = Store.open(
-        home / DATABASE, random=random, own=own, on_failure=failed.set, queued=queued
+        home / DATABASE,
+        random=random,
+        own=keyring.wid,
+        on_failure=failed.set,
+        queued=queued,
+        writer=writer,
     )
     try:
         # Before anything is appended: a writer that ends is closed at its heads.
-        keyring = renewed_keyring(files, store, random=random, now_ms=clock.now_ms())
+        keyring = opened_keyring(files, store, standing, random=random, now_ms=clock.now_ms())
         parts = Parts(
             store=store,
             ingest=Ingest(
@@ -93,6 +114,7 @@ async def open_node(
                 checks=Checks(config.checks),
                 subscription=config.subscription,
                 free_bytes=partial(free_bytes, home),
+                guard=standing,
             ),
             arrivals=arrivals,
             keyring=keyring,
@@ -100,7 +122,9 @@ async def open_node(
             random=random,
         )
         await _take_up(home, parts)
-        yield Node(config=config, parts=parts, hosts=_hosts(home, config, parts), failed=failed)
+        standing.use(parts.ingest)
+        hosts = _hosts(home, config, parts, factories, standing)
+        yield Node(config=config, parts=parts, hosts=hosts, failed=failed, standing=standing)
     finally:
         await store.close()
 
@@ -133,7 +157,29 @@ async def serve(
     on_ready: Callable[[Node], None],
     passphrase: Passphrase | None = None,
 ) -> None:
-    """Run a node until cancelled, or until its store fails."""
+    """Run a node until cancelled, or until its store fails.
+
+    A home that recovers is closed and opened anew in between, for operations on its key log.
+    """
+    while await _serve_once(
+        home, clock=clock, random=random, on_ready=on_ready, passphrase=passphrase
+    ):
+        on_ready = _stay_silent
+
+
+def _stay_silent(node: Node) -> None:
+    """Say nothing: whoever started the node was told before."""
+
+
+async def _serve_once(
+    home: Path,
+    *,
+    clock: Clock,
+    random: Randomness,
+    on_ready: Callable[[Node], None],
+    passphrase: Passphrase | None,
+) -> bool:
+    """Run a node once; return whether its home is to be opened anew."""
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(
             open_node(home, clock=clock, random=random, passphrase=passphrase)
@@ -148,17 +194,25 @@ async def serve(
         network = await stack.enter_async_context(
             AiohttpNetwork.open(limits=node.config.limits, waits=node.config.waits)
         )
-        peering = _peering(node, network, fetching)
+        peering = make_peering(node, network, fetching)
         api = _api(node, write_token(home, random), peering, fetching)
+        watch = make_watch(node, peering)
         await api.start()
         stack.push_async_callback(api.stop)
         await peering.start()
         stack.push_async_callback(peering.stop)
         on_ready(node)
-        await _run_services(node, _renewal(node, home, passphrase), _housekeeping(node))
+        return await run_services(node, home, passphrase, watch=watch)
 
 
-def _peering(node: Node, network: Network, fetching: Fetching) -> Peering:
+def make_watch(node: Node, peering: Peering) -> Watch:
+    """Return what looks at a node's links until it may sign; made before the links are started."""
+    wait_ms = node.config.waits.compare_ms
+    return Watch(node.standing, peering, clock=node.parts.clock, wait_ms=wait_ms)
+
+
+def make_peering(node: Node, network: Network, fetching: Fetching) -> Peering:
+    """Return the links of a node, not yet started."""
     return Peering(
         ingest=node.parts.ingest,
         store=node.parts.store,
@@ -182,6 +236,7 @@ def _api(node: Node, token: str, peering: Peering, fetching: Fetching) -> LocalA
         hosts=node.hosts.by_federation,
         peering=peering,
         blobs=fetching,
+        standing=node.standing,
     )
 
 
@@ -194,6 +249,7 @@ def _renewal(node: Node, home: Path, passphrase: Passphrase | None) -> DailyRene
         ingest=node.parts.ingest,
         clock=node.parts.clock,
         random=node.parts.random,
+        may_change_keys=lambda: node.standing.may_change_keys,
     )
 
 
@@ -207,14 +263,32 @@ def _housekeeping(node: Node) -> Housekeeping:
     )
 
 
-async def _run_services(node: Node, renewal: DailyRenewal, housekeeping: Housekeeping) -> None:
-    """Run all services until the store fails; a service that breaks takes no other with it."""
+def _scrubbing(node: Node) -> Scrubbing:
+    parts = node.parts
+    return Scrubbing(
+        store=parts.store, arrivals=parts.arrivals, clock=parts.clock, own=parts.keyring.cid
+    )
+
+
+async def run_services(
+    node: Node, home: Path, passphrase: Passphrase | None = None, *, watch: Watch | None = None
+) -> bool:
+    """Run all services until the store fails; a service that breaks takes no other with it.
+
+    Returns true where they end for the home to be opened anew.
+    """
+    renewal, housekeeping = _renewal(node, home, passphrase), _housekeeping(node)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(node.hosts.run()), tasks.create_task(renewal.run())]
         running.append(tasks.create_task(housekeeping.run()))
-        await node.failed.wait()
-        for task in running:
+        running.append(tasks.create_task(_scrubbing(node).run()))
+        if watch is not None:
+            running.append(tasks.create_task(watch.run()))
+        ends = [tasks.create_task(event.wait()) for event in (node.failed, node.standing.restart)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*running, *ends):
             task.cancel()
+    return not node.failed.is_set()
 
 
 def free_bytes(home: Path) -> int:
@@ -223,9 +297,8 @@ def free_bytes(home: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def _require_services(config: Config, home: Path) -> None:
+def _require_services(config: Config, home: Path, known: Sequence[str]) -> None:
     """Refuse settings of a service that is not there: a typo, or a package that is missing."""
-    known = installed_services()
     for name in config.services:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
@@ -234,11 +307,18 @@ def _require_services(config: Config, home: Path) -> None:
             raise Refusal("config.unknown_key", detail + hint)
 
 
-def _hosts(home: Path, config: Config, parts: Parts) -> Hosts:
-    """Return the hosts of what is built in and of each installed service, in all federations."""
-    makers: dict[str, Maker] = {
+def _hosts(
+    home: Path,
+    config: Config,
+    parts: Parts,
+    factories: Mapping[str, ServiceFactory],
+    standing: Standing,
+) -> Hosts:
+    """Return the hosts of what is built in and of each service, in all federations."""
+    makers: dict[str, Maker] = {RECOVERY: partial(recovery_host, parts, standing=standing)}
+    makers |= {
         name: partial(_service_host, name, factory, config, parts)
-        for name, factory in load_services().items()
+        for name, factory in factories.items()
     }
     makers[GOVERNANCE] = partial(governance_host, parts, home=home)
     makers[BRIDGING] = partial(bridging_host, parts)

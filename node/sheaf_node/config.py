@@ -76,6 +76,8 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How long foreign news is collected before it is announced to other peers."""
     recheck_ms: _Wait = 300_000
     """Between comparisons of frontiers on a quiet link."""
+    compare_ms: _Wait = 10_000
+    """For the first comparison with a peer after a start, before anything is published."""
     stop_ms: _Wait = 5_000
     """For links and services to end when the node stops."""
 

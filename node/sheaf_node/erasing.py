@@ -14,7 +14,7 @@ from sheaf_protocol.digest import EntryId, short
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import ERASE_AFTER_MS
 from sheaf_protocol.records import Erase, Restore, kind_of
-from sheaf_protocol.retention import ERASING
+from sheaf_protocol.retention import LASTING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Erasing:
         Raises Refusal `erase.unknown`, `erase.not_own`, `erase.kind`, and those of publishing.
         """
         target = self._find(digits)
-        if target.kind in ERASING:
+        if target.kind in LASTING:
             raise Refusal("erase.kind", f"expected another kind of entry than {target.kind}")
         if target.absence != ERASED:
             record = Erase(entry=target.id, reason=UNSET if reason is None else reason)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from sheaf_protocol.errors import Refusal
+from sheaf_protocol.errors import LocalProtocolError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,7 +65,17 @@ class Hosts:
                 seen = self._arrivals.control
                 for host in self._entered():
                     tasks.create_task(host.run())
+                tasks.create_task(self._hand_over())
                 await self._arrivals.wait_control_beyond(seen)
+
+    async def _hand_over(self) -> None:
+        """Say whom our writer succeeds, so that its services go on with what that one began.
+
+        What keeps it from being said is told when a service publishes, which says it as well.
+        """
+        for fid in list(self._hosts):
+            with suppress(LocalProtocolError):
+                await self._ingest.hand_over(fid)
 
     def _entered(self) -> Iterator[ServiceHost]:
         """Make and yield the hosts of federations that have none."""

@@ -21,7 +21,7 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import Cut, begin_history, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sheaf_node.clock import Clock, Randomness
@@ -119,8 +119,10 @@ class DailyRenewal:
         ingest: Ingest,
         clock: Clock,
         random: Randomness,
+        may_change_keys: Callable[[], bool] = lambda: True,
     ) -> None:
         self._home, self._passphrase, self._keyring = home, passphrase, keyring
+        self._may_change_keys = may_change_keys
         self._store, self._ingest = store, ingest
         self._clock, self._random = clock, random
 
@@ -136,8 +138,11 @@ class DailyRenewal:
     async def renew(self) -> None:
         """Renew the sealing key if it is about to end, and bring the operation to the peers.
 
-        Raises Refusal `key.*`, `store.*`.
+        Not while this home is restored, or another node has its keys: an operation of both at one
+        place would freeze the key log. Raises Refusal `key.*`, `store.*`.
         """
+        if not self._may_change_keys():
+            return
         files = read_files(self._home, self._passphrase)
         history = own_history(files.key_log()[0], self._store)
         now_ms = self._clock.now_ms()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.limits import ERASE_AFTER_MS, EXPIRE_GRACE_MS, RETENTION_MS
 from sheaf_protocol.records import Erase, Restore
+from sheaf_protocol.records.recovery import WRITER_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from sheaf_protocol.records import Record
 
 ERASING: Final = frozenset({"entry.erase", "entry.restore"})
-"""Kinds whose payloads are never dropped: what they ask for must stay known (ENV-37)."""
+"""Kinds that ask for payloads to be dropped, or take that back."""
+LASTING: Final = ERASING | WRITER_KINDS
+"""Kinds whose payloads are never dropped: other entries are judged by them (ENV-37, SYN-73)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +75,7 @@ def erases_in_force(id_: EntryId, header: Header, marks: Iterable[Mark]) -> list
 
     A co-op may erase and restore one entry a hundred thousand times: each mark is looked at once.
     """
-    if header.kind in ERASING:  # ENV-37
+    if header.kind in LASTING:  # ENV-37
         return []
     # ENV-32, ENV-33: only its own co-op erases or restores an entry, in the entry's federation.
     own = [mark for mark in marks if (mark.fid, mark.cid) == (header.fid, header.cid)]
@@ -91,7 +94,7 @@ def erases_in_force(id_: EntryId, header: Header, marks: Iterable[Mark]) -> list
 
 def is_expired(header: Header, now_ms: int) -> bool:
     """Return whether a payload that is not here need not be asked for: its author let it go."""
-    may_expire = header.expires_ms != 0 and header.kind not in ERASING
+    may_expire = header.expires_ms != 0 and header.kind not in LASTING
     return may_expire and now_ms >= header.expires_ms
 
 
@@ -102,7 +105,7 @@ def may_drop_payload(header: Header, now_ms: int, *, erased_at_ms: int | None = 
     clock; None where the entry is not erased.
     """
     if erased_at_ms is not None and now_ms >= erased_at_ms + ERASE_AFTER_MS:
-        return header.kind not in ERASING
+        return header.kind not in LASTING
     # ENV-30: later than `is_expired`, since clocks differ.
     return is_expired(header, now_ms - EXPIRE_GRACE_MS)
 

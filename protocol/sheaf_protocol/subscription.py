@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sheaf_protocol.envelope import SEALED
-from sheaf_protocol.retention import ERASING
+from sheaf_protocol.retention import LASTING
 
 _Kinds = Annotated[
     list[Annotated[str, Meta(pattern=r"\A[a-z0-9_.]{1,24}\Z")]], Meta(min_length=1, max_length=64)
@@ -40,14 +40,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 def wants_kind(wanted: Filter, kind: str) -> bool:
     """Return whether payloads of a kind are wanted at all: as much as a header can tell.
 
-    What erases other payloads is wanted by everyone (ENV-37).
+    What erases other payloads or restores a writer is wanted by everyone (SYN-73).
     """
-    return wanted.kinds is UNSET or kind in wanted.kinds or kind in ERASING
+    return wanted.kinds is UNSET or kind in wanted.kinds or kind in LASTING
 
 
 def kinds_of(wanted: Filter) -> list[str] | None:
     """Return the kinds whose payloads are wanted, or None where there is no limit to them."""
-    return None if wanted.kinds is UNSET else sorted({*wanted.kinds, *ERASING})
+    return None if wanted.kinds is UNSET else sorted({*wanted.kinds, *LASTING})
 
 
 def matches(wanted: Filter, kind: str, body: object) -> bool:
@@ -58,7 +58,7 @@ def matches(wanted: Filter, kind: str, body: object) -> bool:
     """
     if not wants_kind(wanted, kind):
         return False
-    if kind == SEALED or kind in ERASING or not isinstance(body, dict):
+    if kind == SEALED or kind in LASTING or not isinstance(body, dict):
         return True
     return _fits(wanted.categories, category_of(body)) and _fits(wanted.regions, region_of(body))
 
@@ -68,7 +68,7 @@ def awaits(wanted: Filter, kind: str) -> bool:
 
     One that is not wanted does not. Where the filter looks inside, who left it out may be right.
     """
-    is_plain = kind == SEALED or kind in ERASING
+    is_plain = kind == SEALED or kind in LASTING
     return wants_kind(wanted, kind) and (is_plain or not wanted.looks_inside)
 
 

@@ -5,6 +5,8 @@ import { openEnvelope, readBody } from "./envelope.mjs";
 import { list, tuple } from "./shape.mjs";
 
 const ERASE_AFTER_MS = limit("ERASE_AFTER_MS");
+const WRITER = ["writer.lost", "writer.override", "writer.promise", "writer.succeed"];
+const LASTING = ["entry.erase", "entry.restore", ...WRITER]; // ENV-37
 const QUESTION = tuple(openEnvelope, list(openEnvelope, 0, 1024));
 
 function limit(name) {
@@ -14,7 +16,7 @@ function limit(name) {
 
 // Whether an entry is erased, once all the others have effect, in whatever order they came.
 export function isErased(target, others) {
-  if (isMark(target)) return false; // ENV-37
+  if (isLasting(target)) return false;
   const own = others.filter(({ header }) => isOfSameCoop(header, target.header));
   const erases = marks(own, "entry.erase").filter((mark) => names(mark, "entry", target));
   const restores = marks(own, "entry.restore");
@@ -27,7 +29,7 @@ function takesBack(restore, erase) {
   return isInTime && names(restore, "erase", erase);
 }
 
-const isMark = ({ header }) => ["entry.erase", "entry.restore"].includes(header.kind);
+const isLasting = ({ header }) => LASTING.includes(header.kind);
 const isOfSameCoop = (one, other) => one.fid.equals(other.fid) && one.cid.equals(other.cid);
 const marks = (entries, kind) => entries.filter(({ header }) => header.kind === kind);
 const names = (mark, key, { id }) => readBody(mark.payload).get(key).equals(id);

@@ -19,8 +19,10 @@ import { beginHistory, inForce, merge } from "./key-history.mjs";
 import { foldKeyLog, readOperations } from "./key-log.mjs";
 import { judgeLink } from "./link-judge.mjs";
 import { foldLifecycle } from "./lifecycle.mjs";
+import { judgeLine } from "./line.mjs";
 import { appendBatch, EMPTY, logId } from "./log.mjs";
 import { verifyPath } from "./merkle.mjs";
+import { judgeClose, judgePromise } from "./promise.mjs";
 import { isSigned, readTail } from "./proof.mjs";
 import { readRecord } from "./record.mjs";
 import { refuseUnless } from "./refusal.mjs";
@@ -275,4 +277,7 @@ export const JUDGES = {
   "17-disclosure": published,
   "17-sum-tree": (input) => encode(sumsAbove(SUM_TREE(decode(input, MAX_INPUT)))),
   "17-totals": (input) => checkTotals(TOTALS(decode(input, MAX_INPUT))),
+  "18-close": (input) => encode(judgeClose(decode(input, MAX_INPUT))),
+  "18-line": (input) => encode(judgeLine(decode(input, MAX_INPUT))),
+  "18-promise": (input) => encode(judgePromise(decode(input, MAX_INPUT))),
 };

@@ -8,7 +8,8 @@ import { boolean, bytes, integer, list, map, text } from "./shape.mjs";
 export const CMP1 = { bytes, map };
 
 const ROW = /^\| `(\w+)` \| (optional)? ?\| (.+) \|$/gm;
-const CHAPTERS = ["09-charter", "10-records", "15-deciding", "16-treaties", "17-private-demand"];
+const CHAPTERS = ["09-charter", "10-records", "15-deciding", "16-treaties", "17-private-demand",
+  "18-restoring-a-writer"];
 const TABLES = new Map();
 for (const section of CHAPTERS.flatMap((name) => chapter(name).split(/^### /m).slice(1))) {
   const rows = [...section.matchAll(ROW)];

@@ -5,7 +5,8 @@ import { mayPublish } from "./effect.mjs";
 import { readRecord } from "./record.mjs";
 import { refuseUnless } from "./refusal.mjs";
 
-const WHILE_SUSPENDED = ["entry.erase", "entry.restore", "member.leave"]; // CHR-60
+const WRITER = ["writer.lost", "writer.override", "writer.promise", "writer.succeed"];
+const WHILE_SUSPENDED = ["entry.erase", "entry.restore", "member.leave", ...WRITER]; // CHR-60
 
 // What judges the entry at a place: the author as a member, if it is one, and the policy.
 function standingOf(path, { cid, seq, wid }) {

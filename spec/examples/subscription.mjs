@@ -4,7 +4,8 @@ import { decode } from "./cmp1.mjs";
 import { bytes, list, map, text } from "./shape.mjs";
 
 const MAX_PAYLOAD = 65_536;
-const ERASING = ["entry.erase", "entry.restore"]; // SYN-73
+const WRITER = ["writer.lost", "writer.override", "writer.promise", "writer.succeed"];
+const EVERYBODYS = ["entry.erase", "entry.restore", ...WRITER]; // SYN-73
 
 const KINDS = list(text(/^[a-z0-9_.]{1,24}$/), 1, 64);
 const TOPICS = list(text(/^[!-~]{1,64}$/), 1, 64);
@@ -13,7 +14,7 @@ const QUESTION = map({ body: bytes(0, MAX_PAYLOAD), filter: FILTER, kind: text(/
 
 // Whether a payload of a kind, with this body decoded, is wanted.
 export function isWanted(filter, kind, body) {
-  if (ERASING.includes(kind)) return true;
+  if (EVERYBODYS.includes(kind)) return true;
   if (filter.kinds && !filter.kinds.includes(kind)) return false;
   if (kind === "sealed" || !(body instanceof Map)) return true;
   return fits(filter.categories, categoryOf(body)) && fits(filter.regions, regionOf(body));

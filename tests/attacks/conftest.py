@@ -1,5 +1,6 @@
-"""The nodes and the scripted peer of the federation tests, for attacks on them."""
+"""The nodes and the scripted peer of the federation and node tests, for attacks on them."""
 
 from tests.federation.conftest import scene, world
+from tests.node.conftest import bench
 
-__all__ = ["scene", "world"]
+__all__ = ["bench", "scene", "world"]

@@ -215,17 +215,20 @@ async def test_close_of_a_writer_reaches_all(world: World) -> None:
     )
 
 
-async def test_closed_writer_may_not_link(world: World) -> None:
+async def test_closed_writer_is_shown_its_key_log_and_nothing_else(world: World) -> None:
     first = await world.start(0)
+    await first.publish()
     coop = world.coops[1]
     before = list(coop.key_ops)
     await first.ingest.receive_key_ops(coop.cid, [coop.close({})])
     coop.key_ops[:] = before  # the closed node has not heard of it
 
-    await world.start(1, dials=[first])
-    await asyncio.sleep(0.3)
+    second = await world.start(1, dials=[first])
+    await world.until(lambda: second.store.key_logs[coop.cid].writers[coop.wid].is_closed)
+    await asyncio.sleep(0.2)
 
-    assert first.peering.peers() == []
+    assert second.store.arrival == 0
+    assert not any(peer.in_sync for peer in first.peering.peers())
 
 
 async def test_expired_writer_may_not_link(world: World) -> None:

@@ -423,7 +423,7 @@ def test_a_writer_whose_delegation_was_not_kept_ends_where_it_stands(member: Pat
     third = load_keyring(member).wid
     writers = fold_key_log(load_key_ops(member)).writers
     assert list(writers) == [first, second, third]
-    assert [cut.seq for cut in writers[second].cuts.values()] == [2]
+    assert [cut.seq for cut in writers[second].cuts.values()] == [3]
     with serving(member):
         publish(member, ["r10"])
     state = held_state(member / DATABASE)

@@ -326,7 +326,8 @@ def test_status_is_for_people_and_for_programs(running: Path) -> None:
 
     assert text.startswith(f"Hill, co-op {status['cid'][:8]}\n")
     assert "Borders\\u009b2J: 1 members" in text  # the name is shown and not obeyed
-    services = "bridging, governance, pooled_purchasing, private_demand, shipment_matching"
+    services = "bridging, governance, pooled_purchasing, private_demand, recovery"
+    services += ", shipment_matching"
     assert f"Services: {services}\n" in text
     assert "Peers: 0 linked, 0 in sync\n" in text
     assert status["federations"][0]["name"] == "Borders\x9b2J"
@@ -366,9 +367,14 @@ def test_status_tells_of_trouble(home: Path) -> None:
         "services": ["one", "two"],
         "stopped": ["one"],
         "refused": {"two": "key.expired"},
-        "not_subscribed": {},
+        "not_subscribed": {"one": ["verdict"]},
         "disk": {"free_bytes": 100 << 20, "reserve_bytes": 512 << 20, "is_full": True},
         "full": [{"fid": "cd" * 32, "cid": "ef" * 32, "entries": 200_000, "bytes": 9 << 20}],
+        "recovery": {"state": "in_use", "sentence": "expected to be alone"},
+        "damaged": [
+            {"arrival": 7, "cid": "ab" * 32, "seq": 3, "detail": "expected its payload"},
+            {"arrival": 9, "cid": None, "seq": 0, "detail": "expected to read\x1b"},
+        ],
         "peers": [],
         "dials": [
             {"url": "ws://a", "is_linked": False, "reason": "connection\x1brefused"},
@@ -388,8 +394,11 @@ def test_status_tells_of_trouble(home: Path) -> None:
     assert "Fells: has not admitted this co-op so far" in output
     assert "stopped by a fault, see the node's output: one" in output
     assert "two may not publish what it wants to: key.expired" in output
+    assert "one sees nothing of verdict: service.not_subscribed" in output
     assert "Disk: 100 MiB free of the 512 MiB to be kept free: nothing is taken\n" in output
     assert "  over its quota: co-op efefefef (200000 entries, 9 MiB)" in output
+    assert "Damaged on this disk: entry 3 of co-op abababab: expected its payload" in output
+    assert "entry 0 of an unreadable log: expected to read\\u001b" in output
     assert output.splitlines()[-2:] == [
         "  not linked: ws://a: connection\\u001brefused",
         "  not linked: ws://b: being dialled",

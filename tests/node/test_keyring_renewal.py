@@ -19,7 +19,7 @@ from sheaf_node.keyring.protection import protect
 from sheaf_node.keyring.secret_file import LEAST
 from sheaf_node.keyring.sheet import mark_kept
 from sheaf_protocol.digest import WriterId, log_id
-from sheaf_protocol.errors import Refusal
+from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.identity import fold_key_log
 from sheaf_protocol.limits import PREKEY_LIFETIME_MS, WRITER_LIFETIME_MS
 from sheaf_protocol.log import Head
@@ -130,7 +130,7 @@ async def test_a_writer_is_handed_over_at_its_heads(home: Path) -> None:
     cut = log.writers[old].cut_in(fid)
     assert cut is not None
     assert (cut.seq, cut.head) == (3, state.logs[log_id(fid, after.cid, old)].head.id)
-    assert state.logs[log_id(fid, after.cid, after.wid)].head.seq == 2
+    assert state.logs[log_id(fid, after.cid, after.wid)].head.seq == 3
 
 
 async def test_a_writer_with_a_week_left_goes_on(home: Path) -> None:
@@ -160,8 +160,8 @@ async def test_a_writer_that_has_ended_is_renewed_too(home: Path) -> None:
     assert after.wid != before
 
 
-async def test_a_writer_that_forked_its_log_is_replaced_where_it_forked(home: Path) -> None:
-    """Such as that of a node which was started from an old copy of its folder."""
+async def test_a_writer_that_forked_its_log_stays_and_signs_no_more(home: Path) -> None:
+    """Whoever signed beside it may replace it, too: two operations would freeze the key log."""
     keyring, clock = load_keyring(home), ManualClock(START_MS)
     async with open_node(home, clock=clock, random=os.urandom) as node:
         fid = federation(node)
@@ -171,12 +171,11 @@ async def test_a_writer_that_forked_its_log_is_replaced_where_it_forked(home: Pa
         [answer] = await node.parts.ingest.receive([twin.append("x.note", b"\x80")])
         assert answer.outcome is Outcome.FORK
 
-    after = await started(home, START_MS, publish=1)
+    with pytest.raises(LocalProtocolError) as refusal:
+        await started(home, START_MS, publish=1)
 
-    cut = fold_key_log(after.key_ops).writers[keyring.wid].cut_in(fid)
-    assert after.wid != keyring.wid
-    assert cut is not None
-    assert (cut.seq, cut.head) == (1, entries[0].id)
+    assert refusal.value.code == "node.identity_in_use"
+    assert load_keyring(home).wid == keyring.wid
 
 
 async def test_without_the_manager_key_the_node_runs_on_what_it_has(home: Path) -> None:

@@ -138,6 +138,22 @@ async def test_a_turn_is_published_whole_or_not_at_all(
     assert "policy.role" in caplog.text
 
 
+async def test_what_is_overdue_and_refused_is_tried_once_a_second(bench: Bench) -> None:
+    def overreach(service: Notebook) -> None:
+        service.context.publish(LAPSE)
+        service.context.wake_at(0)
+
+    host = bench.start(decide=overreach)
+    await until(lambda: host.refused is not None)
+    await quiet()
+    before = notebook(host).decisions
+    bench.clock.advance(1_000)
+    await until(lambda: notebook(host).decisions > before)
+    await quiet()
+
+    assert (before, notebook(host).decisions) == (1, 2)
+
+
 async def test_a_refused_decision_is_taken_again(bench: Bench) -> None:
     may_publish = False
 

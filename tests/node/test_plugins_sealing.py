@@ -23,6 +23,7 @@ from tests.node.notebook import (
     until,
 )
 
+from sheaf_node.api.json_view import status_json
 from sheaf_node.plugins import Call, ServiceHost
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.envelope import SEALED, body_of
@@ -175,6 +176,16 @@ async def test_a_body_that_may_be_for_a_lost_key_is_told_of_with_its_sender(tmp_
 
         assert reading.lost == {entry.id: HILL.cid}
         assert notebook(reading).seen == []
+        parts = dale.parts
+        told = status_json(
+            parts.store,
+            parts.ingest,
+            parts.keyring,
+            peers=[],
+            dials=[],
+            hosts={CERTIFICATE.fid: {"notebook": reading}},
+        )
+        assert [row["code"] for row in told["unreadable"]] == ["seal.lost_key"]
 
 
 async def test_a_body_for_others_is_no_lost_one_where_no_key_is_lost(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sheaf_protocol.identity import Writer, signing_key
 from sheaf_protocol.limits import ERASE_AFTER_MS, EXPIRE_GRACE_MS, RETENTION_MS
 from sheaf_protocol.records import Erase, Restore, decode_record
 from sheaf_protocol.retention import (
+    LASTING,
     Mark,
     is_erased,
     is_expired,
@@ -270,3 +271,15 @@ def test_earliest_restore_of_an_erase_decides() -> None:
     assert not scene.is_erased(erase, late, timely)
     assert not scene.is_erased(erase, timely, late)
     assert scene.is_erased(erase, late)
+
+
+@pytest.mark.parametrize("kind", sorted(LASTING))
+def test_what_others_are_read_by_is_never_dropped(kind: str) -> None:
+    author = LogAuthor(MILL, FID)
+    said = author.append(kind, b"\x80", expires_ms=1)
+    header = open_header(said)
+    erase = mark(author.publish(Erase(entry=said.id)))
+
+    assert not is_erased(said.id, header, [erase])
+    assert not is_expired(header, header.time_ms)
+    assert not may_drop_payload(header, header.time_ms * 2, erased_at_ms=0)

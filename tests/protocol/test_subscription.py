@@ -2,6 +2,8 @@ import pytest
 from msgspec import UNSET
 
 from sheaf_protocol.codec import decode, encode
+from sheaf_protocol.recovering import WRITER_KINDS
+from sheaf_protocol.retention import ERASING
 from sheaf_protocol.subscription import (
     Filter,
     awaits,
@@ -48,7 +50,9 @@ def test_payload_is_wanted_where_it_fits_each_list(
 
 
 def test_kinds_are_told_with_those_that_everyone_wants() -> None:
-    assert kinds_of(Filter(kinds=["verdict"])) == ["entry.erase", "entry.restore", "verdict"]
+    told = kinds_of(Filter(kinds=["verdict"]))
+
+    assert told == sorted({"verdict", *ERASING, *WRITER_KINDS})
     assert kinds_of(Filter(regions=["SOUTH"])) is None
 
 

@@ -29,7 +29,11 @@ from sheaf_node.plugins.host import Parts
 from sheaf_node.plugins.reading import Reader
 from sheaf_node.store import Store
 from sheaf_protocol.codec import encode
+from sheaf_protocol.digest import digest, log_id
 from sheaf_protocol.frontier import root
+from sheaf_protocol.identity import signing_key
+from sheaf_protocol.limits import WRITER_LIFETIME_MS
+from sheaf_protocol.log import Head
 from sheaf_protocol.records import KINDS, kind_of
 from sheaf_protocol.testing.author import START_MS, TestCoop, make_coop, make_federation
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
@@ -106,6 +110,28 @@ class Node:
             )
             for name, factory in factories.items()
         }
+
+    async def renew(self, without: int = 0) -> None:
+        """Replace the writer by a new one, as a start in its last week does; all hear of it.
+
+        The last `without` entries of its log are left beyond the cut, as in a restore from an old
+        copy that knew nothing of them.
+        """
+        fid, former = self.federation.certificate.fid, self.coop.writer
+        log = log_id(fid, self.coop.cid, self.coop.wid)
+        seq = self.store.logs[log].head.seq - without
+        last = self.store.planned_id(log, seq)
+        assert last is not None
+        cuts = {fid: Head(seq=seq, id=last, time_ms=0)}
+        writer = signing_key(digest("next-writer", former.public))
+        self.coop.delegate(writer, self.clock.now_ms() + WRITER_LIFETIME_MS)
+        self.coop.close(cuts, former)
+        self.coop.writer = writer
+        await self.store.close()
+        await self.open()
+        for node in self.federation.nodes:
+            await node.ingest.receive_key_ops(self.coop.cid, self.coop.key_ops)
+        await self.ingest.hand_over(fid)
 
     async def turn(self) -> None:
         """Let each service take one turn, with whatever it computes."""

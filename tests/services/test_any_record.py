@@ -31,6 +31,7 @@ class Context:
 
     def __init__(self) -> None:
         self.cid, self.wid = any_record.AUTHORS[0]
+        self.line = self.wid
         roles = {cid: frozenset(MAY) for cid, _ in any_record.AUTHORS}
         self.federation = SimpleNamespace(
             charter=SimpleNamespace(policy=DEFAULT_POLICY),
@@ -58,6 +59,9 @@ class Context:
 
     def random(self, size: int) -> bytes:
         return bytes(range(size))
+
+    def place_of(self, cid: bytes, wid: bytes, seq: int) -> tuple[bytes, int]:
+        return wid, seq
 
     def has_fork(self, cid: bytes, wid: bytes) -> bool:
         return False

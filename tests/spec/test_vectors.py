@@ -47,6 +47,9 @@ AT_LEAST = {
     "17-disclosure": (9, 9),
     "17-sum-tree": (4, 14),
     "17-totals": (6, 10),
+    "18-close": (20, 1),
+    "18-line": (30, 3),
+    "18-promise": (12, 1),
 }
 """Folder: vectors that pass, vectors that are refused."""
 

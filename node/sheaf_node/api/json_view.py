@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sheaf_node.peering import DialStatus, PeerStatus
     from sheaf_node.plugins import ServiceHost
     from sheaf_node.store import Store, StoredEntry
+    from sheaf_node.store.scrub import Damage
     from sheaf_protocol.charter import Chain, Federation
     from sheaf_protocol.digest import CoopId, FederationId
     from sheaf_protocol.subscription import Filter
@@ -91,6 +92,15 @@ def _entry_id(text: str) -> EntryId:
     return EntryId(id_)
 
 
+def _damage_json(damage: Damage) -> dict[str, Any]:
+    return {
+        "arrival": damage.arrival,
+        "cid": None if damage.cid is None else damage.cid.hex(),
+        "seq": damage.seq,
+        "detail": damage.detail,
+    }
+
+
 def status_json(
     store: Store,
     ingest: Ingest,
@@ -124,6 +134,7 @@ def status_json(
             {"fid": fid.hex(), "cid": cid.hex(), "entries": used.entries, "bytes": used.bytes}
             for (fid, cid), used in ingest.quota.full(store.usage).items()
         ],
+        "damaged": [_damage_json(damage) for damage in store.damages.values()],
         **_services_json(services),
         "not_subscribed": not_subscribed(ingest.subscription, services),
         "federations": [

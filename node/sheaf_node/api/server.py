@@ -19,6 +19,7 @@ from sheaf_node.hosting import choose_federation, require_host
 from sheaf_node.ingest import Draft
 from sheaf_node.peering.aiohttp_listener import Gate
 from sheaf_node.plugins import Call
+from sheaf_node.recovery import report
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sheaf_node.keyring import Keyring
     from sheaf_node.peering import Peering
     from sheaf_node.plugins import ServiceHost
+    from sheaf_node.recovery import Standing
     from sheaf_node.store import Store
     from sheaf_protocol.digest import FederationId
 
@@ -58,6 +60,7 @@ class LocalApi:
         hosts: Mapping[FederationId, Mapping[str, ServiceHost]],
         peering: Peering | None,
         blobs: Fetching,
+        standing: Standing | None = None,
     ) -> None:
         self._token = token
         self.port = port
@@ -68,6 +71,7 @@ class LocalApi:
         self._erasing = Erasing(store, ingest, keyring.cid)
         self._hosts = hosts
         self._peering = peering
+        self._standing = standing
         self._blobs = BlobRoutes(blobs, self._federation)
         self._charters = CharterRoutes(store, self._federation)
         self._runner: web.AppRunner | None = None
@@ -129,16 +133,15 @@ class LocalApi:
         """Answer with what the node is, holds and is linked to."""
         peers = [] if self._peering is None else self._peering.peers()
         dials = [] if self._peering is None else self._peering.dials()
-        return web.json_response(
-            status_json(
-                self._store,
-                self._ingest,
-                self._keyring,
-                peers=peers,
-                dials=dials,
-                hosts=self._hosts,
-            )
+        body = status_json(
+            self._store,
+            self._ingest,
+            self._keyring,
+            peers=peers,
+            dials=dials,
+            hosts=self._hosts,
         )
+        return web.json_response({**body, "recovery": report(self._standing)})
 
     async def get_log(self, request: web.Request) -> web.Response:
         """Answer with a page of entries in the order of arrival; `next` continues it.

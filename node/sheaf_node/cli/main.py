@@ -25,9 +25,13 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "pool": ("sheaf_node.cli.pool:pool", "Open, close and show pools; withdraw a line."),
     "curve": ("sheaf_node.cli.curve:curve", "Add up what co-ops want, with every line hidden."),
     "blob": ("sheaf_node.cli.blob:blob", "Add a file for the members, or get one by its id."),
+    "backup": ("sheaf_node.cli.backup:backup", "Back up this node, look at a backup, restore one."),
     "identity": ("sheaf_node.cli.identity:identity", "Show, protect or recover this co-op's keys."),
+    "recovery": ("sheaf_node.cli.recovery:recovery", "Bring back a home that was put back."),
     "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
     "treaty": ("sheaf_node.cli.treaty:treaty", "Agree on what crosses into another federation."),
+    "verify": ("sheaf_node.cli.verify:verify", "Read all that a node holds again and check it."),
+    "conform": ("sheaf_node.cli.conform:conform", "Run the conformance kit against a node."),
     "spec": ("sheaf_node.cli.spec:spec", "Run the spec's test vectors on this installation."),
 }
 GROUP: Final = "sheaf.commands"

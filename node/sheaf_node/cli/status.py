@@ -9,6 +9,7 @@ import click
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.notice import home_notices, print_notices
 from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.cli.recovery import print_recovery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ def status(as_json: bool, home: Path) -> None:
 def _print(answer: Any) -> None:
     click.echo(f"{printable(answer['name'])}, co-op {answer['cid'][:8]}")
     print_notices(answer["notices"])
+    print_recovery(answer["recovery"])
     if not answer["federations"] and not answer["joining"]:
         click.echo("In no federation yet: `sheaf federation create` founds one, `join` enters one.")
     for federation in answer["federations"]:
@@ -40,6 +42,10 @@ def _print(answer: Any) -> None:
     for joining in answer["joining"]:
         click.echo(f"{printable(joining['name'])}: has not admitted this co-op so far")
     _print_quotas(answer)
+    for damage in answer["damaged"]:
+        whose = "an unreadable log" if damage["cid"] is None else f"co-op {damage['cid'][:8]}"
+        what = f"entry {damage['seq']} of {whose}: {printable(damage['detail'])}"
+        click.echo(f"Damaged on this disk: {what}; `sheaf verify` looks at everything")
     click.echo(f"Services: {', '.join(answer['services']) or 'none'}")
     if answer["stopped"]:
         click.echo(f"  stopped by a fault, see the node's output: {', '.join(answer['stopped'])}")

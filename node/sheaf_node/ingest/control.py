@@ -136,7 +136,7 @@ def new_certificate(
     else:
         before.require_known(charter)  # before any signature: anybody can make up a predecessor
     changed = _anchored(state, charter, key_logs, most=most)
-    keys = _keys_named(charter, before, {**state.key_histories, **changed})
+    keys = keys_named(charter, before, {**state.key_histories, **changed})
     chain = Chain.found(certificate, keys) if before is None else before.add(certificate, keys)
     belonging.require_room(state.chains, fid, chain)
     is_late = chain.links[certificate.id].is_late  # CHR-82: evidence, which anchors nothing
@@ -158,7 +158,7 @@ def _anchored(
     return changed
 
 
-def _keys_named(
+def keys_named(
     charter: Charter, before: Chain | None, histories: Mapping[CoopId, KeyHistory]
 ) -> dict[CoopId, KeyLog]:
     """Return the key logs that judge a certificate, each on the branch that it or its predecessor

@@ -33,6 +33,7 @@ from sheaf_protocol.subscription import awaits
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sheaf_node.ingest.fence import Fences
     from sheaf_node.ingest.quota import Meter
     from sheaf_node.store.planned import Planned
     from sheaf_protocol.charter import Federation
@@ -79,8 +80,10 @@ class Decider:
         now_ms: int,
         meter: Meter,
         subscription: Filter,
+        fences: Fences,
     ) -> None:
         self._planned, self._subscription = planned, subscription
+        self._fences = fences
         self._federation_of = federation_of
         self._now_ms, self._meter = now_ms, meter
         self._latest_ms = now_ms + MAX_CLOCK_AHEAD_MS
@@ -129,6 +132,7 @@ class Decider:
             log.require_not_forked(item)
             if is_past:
                 return self._fork(log, run, index, item)
+            log.require_not_promised(item)
             self._meter.require_room(item.header)
             if log.seq == 0:
                 self._meter.require_log(self._planned, item.header)
@@ -208,7 +212,9 @@ class Decider:
         log = self._logs.get(first.log)
         if log is None:
             federation = self._federation_of(first.header.fid)
-            log = self._logs[first.log] = LogProgress(self._planned.state, federation, first)
+            log = self._logs[first.log] = LogProgress(
+                self._planned.state, federation, first, self._fences.seq_of(first.log)
+            )
         return log
 
     def _expected_time(self, header: Header) -> str:

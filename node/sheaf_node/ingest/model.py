@@ -52,6 +52,9 @@ class Draft:
     refs: Sequence[EntryId] = field(default=())
     body: bytes
     expires_ms: int = 0
+    decided_ms: int | None = None
+    """When it was decided, by our clock; None for when it is signed. What was in time then stays so
+    however long the signing takes."""
 
 
 class Opened(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sheaf_node.ingest.fence import is_open
 from sheaf_node.ingest.judge import Judge
 from sheaf_node.store.model import FORKED, LEFT
 from sheaf_protocol.digest import short
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 class LogProgress:
     """The head of a log as the entries decided so far leave it, and what its author may."""
 
-    def __init__(self, state: State, federation: Federation | None, first: Opened) -> None:
+    def __init__(
+        self,
+        state: State,
+        federation: Federation | None,
+        first: Opened,
+        fence: int | None = None,
+    ) -> None:
         header = first.header
         held = state.logs.get(first.log)
         head = EMPTY if held is None else held.head
@@ -40,6 +47,8 @@ class LogProgress:
         """Until when an entry's time alone says that the writer may write it."""
         if writer is not None and not writer.is_closed:
             self._free_until_ms = MAX_INT if writer.expires_ms is None else writer.expires_ms
+        # RST-6: a promise holds until the key log says where the log ends.
+        self._fence = fence if is_open(self._keys, header.wid) else None
         self._left: Cut | None = None
         self._is_member = federation is not None and federation.was_member(header.cid)
         if federation is not None:
@@ -66,6 +75,12 @@ class LogProgress:
         if self.forked_at is not None and item.header.seq >= self.forked_at:
             detail = f"writer {short(item.header.wid)} forked its log at {self.forked_at}"
             raise RemoteProtocolError(FORKED, f"{detail}, got {item.header.seq}")
+
+    def require_not_promised(self, item: Opened) -> None:
+        """Return if we did not promise to take no more of the log, else raise `log.lost`."""
+        if self._fence is not None and item.header.seq > self._fence:
+            detail = f"the lost writer {short(item.header.wid)} to be closed, having promised"
+            raise not_yet("log.lost", f"{detail} to take nothing beyond entry {self._fence}")
 
     def require_next(self, item: Opened) -> None:
         """Return if the entry continues the log, else raise as the log rule does."""

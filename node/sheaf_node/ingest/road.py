@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sheaf_node.config import Limits
 from sheaf_node.ingest.belonging import Belonging
@@ -19,6 +19,8 @@ from sheaf_node.ingest.control import (
     new_history,
 )
 from sheaf_node.ingest.decision import Decider, Verdict, refused
+from sheaf_node.ingest.fence import Fences, require_promises
+from sheaf_node.ingest.guard import Unguarded
 from sheaf_node.ingest.judge import changed_by
 from sheaf_node.ingest.model import (
     Draft,
@@ -32,8 +34,12 @@ from sheaf_node.ingest.model import (
 from sheaf_node.ingest.quota import Quota
 from sheaf_node.ingest.rejects import Rejects
 from sheaf_node.ingest.signing import Signer
+from sheaf_node.ingest.succession import handing_over
 from sheaf_node.store import Change
+from sheaf_node.store.scrub import require_sound
+from sheaf_protocol.envelope import decode_header, entry_id
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
+from sheaf_protocol.lineage import OPENING
 from sheaf_protocol.proof import Checks, Run, split_runs
 from sheaf_protocol.subscription import Filter
 
@@ -42,18 +48,23 @@ if TYPE_CHECKING:
 
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.events import Arrivals
+    from sheaf_node.ingest.guard import Guard
     from sheaf_node.keyring import Keyring
     from sheaf_node.store import State, Store, StoredEntry
     from sheaf_node.store.effects import Effects
-    from sheaf_node.store.model import NewPayload
+    from sheaf_node.store.model import HeldLog, NewPayload
     from sheaf_node.store.planned import Planned
     from sheaf_protocol.charter import Certificate, Federation
-    from sheaf_protocol.digest import CoopId, FederationId
+    from sheaf_protocol.digest import CoopId, FederationId, LogId
     from sheaf_protocol.envelope import Envelope
     from sheaf_protocol.fork import ForkProof
-    from sheaf_protocol.identity import KeyOp
+    from sheaf_protocol.identity import KeyLog, KeyOp
     from sheaf_protocol.link.messages import PayloadItem
     from sheaf_protocol.proof import Tail
+
+
+_ORDINARY: Final = "verdict"
+"""A kind that any member may publish at any time, and none that restores a writer."""
 
 
 class Ingest:
@@ -75,16 +86,20 @@ class Ingest:
         checks: Checks = Checks.CHAIN,
         subscription: Filter | None = None,
         free_bytes: Callable[[], int] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._store = store
         self._arrivals = arrivals
         self._clock = clock
+        self._keyring = keyring
         self._signer = Signer(keyring, clock, random)
         self._limits = limits or Limits()
         self._checks = checks
         self.quota = Quota(self._limits, keyring.cid, free_bytes)
         self.subscription = subscription or Filter()
         """Which payloads this node wants."""
+        self._guard: Guard = guard or Unguarded()
+        self._fences = Fences(store, keyring.cid)
         self._rejects = Rejects(self._limits.rejects_per_sender)
         self.rejected = 0
         """Foreign entries refused since the node started, by the sender's fault."""
@@ -167,7 +182,8 @@ class Ingest:
         def decide(planned: Planned) -> tuple[Change, list[Verdict]]:
             decider = self._decider(planned)
             verdicts = [verdict for run in runs for verdict in decider.decide(run)]
-            return _change(verdicts), verdicts
+            self._note_foreign(readable, verdicts)
+            return self._change(verdicts), verdicts
 
         verdicts, stored = await self._store.transact(decide, then=self._tell)
         if len(readable) < len(items):
@@ -190,7 +206,10 @@ class Ingest:
         def decide(planned: Planned) -> tuple[Change, None]:
             decider = self._decider(planned)
             found = [decider.fill(fid, item.log, item.seq, item.payload) for item in items]
-            return Change(payloads=[payload for payload in found if payload is not None]), None
+            payloads = [payload for payload in found if payload is not None]
+            for new in payloads:
+                self._fences.note(new.entry.kind, new.entry.header.cid, new.payload)
+            return Change(payloads=payloads), None
 
         await self._store.transact(decide, then=self._tell)
 
@@ -199,22 +218,41 @@ class Ingest:
 
         They pass the same rules as everybody's. What would be stored without effect is refused
         here instead. Raises LocalProtocolError with the code of the rule, `charter.forked` while
-        two certificates of one epoch contradict each other.
+        two certificates of one epoch contradict each other, `node.recovering` and
+        `node.identity_in_use` while this node may not sign, `log.promise` for a promise that says
+        less or more than is held. Waits for the first comparison with a peer, at a start.
         """
+        await self._guard.until_compared()
 
         def decide(planned: Planned) -> tuple[Change, None]:
+            self._guard.require_publishing(draft.kind for draft in drafts)
+            require_sound(self._store.damages.values(), self._keyring.cid)
             self.quota.require_disk()
-            runs = _each_alone(self._signer.sign(planned.state, fid, drafts))
+            require_promises(planned.state, drafts)
+            state = planned.state
+            first = () if _opens(drafts) else self._handing_over(state.key_logs, state.logs, fid)
+            runs = _each_alone(self._signer.sign(state, fid, [*first, *drafts]))
             decider = self._decider(planned)
             verdicts = [verdict for run in runs for verdict in decider.decide(run)]
             for verdict in verdicts:
-                if verdict.outcome is not Outcome.NEW:
+                # What we sign stands at a new place, so that whatever is not new has a code.
+                if verdict.code is not None:
                     detail = verdict.detail or "expected an entry that has effect"
-                    raise LocalProtocolError(verdict.code or "log.known", detail)
-            return _change(verdicts), None
+                    raise LocalProtocolError(verdict.code, detail)
+            return self._change(verdicts), None
 
         _, stored = await self._store.transact(decide, then=self._tell)
-        return stored
+        return stored[len(stored) - len(drafts) :]
+
+    async def hand_over(self, fid: FederationId) -> None:
+        """Say whom our writer succeeds in a federation, where that is due and not said yet.
+
+        Raises LocalProtocolError as `publish` does, which says it first if nobody did.
+        """
+        # While the home is restored, what restores it says so, after what has to come before.
+        self._guard.require_publishing([_ORDINARY])
+        if self._handing_over(self._store.key_logs, self._store.logs, fid):
+            await self.publish(fid, [])
 
     async def receive_key_ops(self, cid: CoopId, ops: Sequence[KeyOp]) -> bool:
         """Take in a run of operations of a key log; return whether they changed what is held.
@@ -274,10 +312,25 @@ class Ingest:
             meter = self.quota.meter(planned.state.usage)
             federation_of = partial(self._federation_in, planned.state)
             is_new = is_new_fork_proof(planned, proof, federation_of, meter)
+            if is_new:
+                header = decode_header(proof.first.header)
+                self._guard.note_foreign(header, entry_id(proof.first.header))
             return Change(fork_proofs=[proof] if is_new else []), is_new
 
         is_new, _ = await self._store.transact(decide, then=self._tell)
         return is_new
+
+    def _handing_over(
+        self,
+        key_logs: Mapping[CoopId, KeyLog],
+        logs: Mapping[LogId, HeldLog],
+        fid: FederationId,
+    ) -> Sequence[Draft]:
+        """Return what our writer says of those it succeeds, before the first word of its own."""
+        keys = key_logs.get(self._keyring.cid)
+        if keys is None:
+            return []
+        return handing_over(keys, logs, self._store.planned_entry, fid, self._keyring.wid)
 
     def _open(self, envelope: Envelope, sender: bytes) -> Item:
         code = self._rejects.code(sender, envelope)
@@ -304,7 +357,26 @@ class Ingest:
             now_ms=self._clock.now_ms(),
             meter=meter,
             subscription=self.subscription,
+            fences=self._fences,
         )
+
+    def held_back(self) -> frozenset[LogId]:
+        """Return the logs of which we promised to take no more as things stand."""
+        return self._fences.held_back(self._store.key_logs, self._store.logs)
+
+    def _note_foreign(self, items: Sequence[Opened], verdicts: Sequence[Verdict]) -> None:
+        """Tell the guard of entries of our own co-op that are not held, before they are stored."""
+        for item, verdict in zip(items, verdicts, strict=True):
+            if item.header.cid == self._keyring.cid and verdict.outcome in _UNSEEN:
+                self._guard.note_foreign(item.header, item.id)
+
+    def _change(self, verdicts: Sequence[Verdict]) -> Change:
+        """Return the change that verdicts make, with our own promises in it kept from here on."""
+        for verdict in verdicts:
+            if verdict.entry is not None:
+                header = verdict.entry.header
+                self._fences.note(header.kind, header.cid, verdict.entry.envelope.payload)
+        return _change(verdicts)
 
     def _tell(self, effects: Effects) -> None:
         """Tell the rest of the node what became durable."""
@@ -329,9 +401,17 @@ class Ingest:
         return chain.federation if chain is not None and is_ours else None
 
 
+_UNSEEN: Final = (Outcome.NEW, Outcome.NO_EFFECT, Outcome.FORK)
+
+
 def _each_alone(items: Iterable[Opened]) -> list[Run]:
     """Return each entry as a run of its own, which nothing proves but its own signature."""
     return [Run([item]) for item in items]
+
+
+def _opens(drafts: Sequence[Draft]) -> bool:
+    """Return whether drafts begin with what may stand before a `writer.succeed` in a log."""
+    return bool(drafts) and drafts[0].kind in OPENING
 
 
 def _change(verdicts: Sequence[Verdict]) -> Change:

@@ -53,6 +53,9 @@ class Signer:
             head = Head(seq=header.seq, id=items[-1].id, time_ms=header.time_ms)
         return items
 
+    def _time_of(self, draft: Draft) -> int:
+        return self._clock.now_ms() if draft.decided_ms is None else draft.decided_ms
+
     def _sign_one(self, fid: FederationId, draft: Draft, head: Head) -> Opened:
         payload = make_payload(draft.body, self._random(SALT_BYTES))
         header = Header(
@@ -64,7 +67,7 @@ class Signer:
             head.id,
             draft.kind,
             # LOG-5: a clock that was set back does not make the log run backwards.
-            max(self._clock.now_ms(), head.time_ms),
+            max(self._time_of(draft), head.time_ms),
             draft.expires_ms,
             payload_hash(payload),
             len(payload),

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 DAY_MS: Final = 86_400_000
 WRITER_RENEWED_MS: Final = 7 * DAY_MS
-"""How long before its end a writer is replaced. Pools and proposals are decided by the writer that
-opened them and by no other, so a start in this time orphans those that are open. A week is as short
-as lets a node that starts once a week renew in time."""
+"""How long before its end a writer is replaced. Others read what the new one says only once they
+have the whole log of the old one, so it is not done often. A week is as short as lets a node that
+starts once a week renew in time."""
 PREKEY_KEPT_MS: Final = 60 * DAY_MS
 """How long the secret of a sealing key outlives it: an entry may be that long on its way."""
 

@@ -95,17 +95,25 @@ class Circle:
             if federation.is_member(cid) and federation.is_member(self._own)
         )
 
-    def control_for(self, cid: CoopId) -> ControlState:
-        """Return the control items that the co-op may see."""
+    def control_for(self, cid: CoopId, *, is_narrow: bool = False) -> ControlState:
+        """Return the control items that the co-op may see.
+
+        A writer of it that was closed sees its key log alone, which says so.
+        """
+        if is_narrow:
+            history = self._store.key_histories[cid]
+            return ControlState(key_logs={cid: _held_key_log(history)})
         self._look_again()
         state = self._states.get(cid)
         if state is None:
             state = self._states[cid] = self._control_for(cid)
         return state
 
-    def answer(self, cid: CoopId, want: ControlWant) -> Iterator[ControlItems]:
+    def answer(
+        self, cid: CoopId, want: ControlWant, *, is_narrow: bool = False
+    ) -> Iterator[ControlItems]:
         """Yield the messages that answer a peer's want, of what it may see."""
-        return _packed(self._pieces(self.control_for(cid), want))
+        return _packed(self._pieces(self.control_for(cid, is_narrow=is_narrow), want))
 
     def _ours(self) -> Iterator[FederationId]:
         """Yield the federations that we are in, were in, or were told to join."""

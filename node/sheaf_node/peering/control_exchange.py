@@ -65,6 +65,13 @@ class ControlExchange:
         self._answer: Iterator[ControlItems] | None = None
         self._next_items: ControlItems | None = None
         self._offered: frozenset[FederationId] | None = None
+        self._is_narrow = False
+        self.is_compared = False
+        """Whether the peer told what it holds, and nothing that we asked for is due."""
+
+    def narrow(self) -> None:
+        """Let the peer see nothing but its own co-op's key log, and exchange no data with it."""
+        self._is_narrow = True
 
     def recheck(self) -> None:
         """Compare control items again: ours or the peer's may have changed."""
@@ -78,7 +85,7 @@ class ControlExchange:
     def hear_want(self, message: ControlWant, peer: CoopId) -> None:
         """Answer this question from here on, and no earlier one."""
         self._next_items = None
-        self._answer = self._circle.answer(peer, message)
+        self._answer = self._circle.answer(peer, message, is_narrow=self._is_narrow)
 
     async def take(self, message: ControlItems) -> None:
         """Give control items to ingest, key logs first, as the others are checked by them.
@@ -104,12 +111,13 @@ class ControlExchange:
         """Send what is due: what we hold, what we lack, what we are ready for, an answer."""
         if self._is_due:
             self._is_due = False
-            ours = self._circle.control_for(peer)
+            ours = self._circle.control_for(peer, is_narrow=self._is_narrow)
             for have in self._sync.tell(ours):
                 self._link.send(have)
             want = self._sync.ask(ours)
             if want is not None:
                 self._link.send(want)
+            self.is_compared = self._sync.is_settled
             self._offer(peer)
         self._pump_answer()
 
@@ -245,7 +253,7 @@ class ControlExchange:
         """Say that we are ready for data, once the peer's control items are here."""
         if not self._sync.is_settled:
             return
-        fids = self._circle.shared_with(peer)
+        fids = frozenset() if self._is_narrow else self._circle.shared_with(peer)
         if fids != self._offered:
             self._link.offer(fids, self._store.store_id)
             self._offered = fids

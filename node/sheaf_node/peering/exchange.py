@@ -275,7 +275,7 @@ class Exchange:
                 if result.code == "log.bad_prev":
                     self.sync.search(log, header.seq - 1)
                     self._is_ask_due = True
-                self._rejects.append(Reject(result.id, result.code or "link.rejected"))
+                self._reject(result)
                 return False
             case Outcome.FORK:
                 self._is_ask_due = True
@@ -292,7 +292,12 @@ class Exchange:
         """Tell the peer that a log is left with it, once."""
         if log not in self._told_left:
             self._told_left.add(log)
-            self._rejects.append(Reject(result.id, result.code or "link.rejected"))
+            self._reject(result)
+
+    def _reject(self, result: Result) -> None:
+        """Tell the peer why an entry was not stored; whatever refuses one has a code."""
+        if result.code is not None:
+            self._rejects.append(Reject(result.id, result.code))
 
     def _search_below(self, header: Header, log: LogId) -> None:
         """Look for an earlier difference, unless both sides follow the same entry."""

@@ -1,4 +1,6 @@
-"""Which logs a node leaves with its peers: retired ones, and those there is no room for."""
+"""Which logs a node leaves with its peers: retired ones, those that it promised to take no more of,
+and those there is no room for.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +25,5 @@ def logs_left(store: Store, ingest: Ingest, fid: FederationId) -> Container[LogI
         return _Everything()
     told = {log: held for log, held in store.logs.items() if log not in store.retired}
     quota = ingest.quota
-    return store.retired | quota.logs_left_out(fid, store.usage, store.key_logs, told)
+    left = store.retired | ingest.held_back()
+    return left | quota.logs_left_out(fid, store.usage, store.key_logs, told)

@@ -24,6 +24,8 @@ from sheaf_node.store import Change
 from sheaf_protocol.link import Claims, Dial, Fresh, Identity, Link, Listen, Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sheaf_node.blobs import Fetching
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from sheaf_node.peering.network import Network, Socket
     from sheaf_node.store import Store
     from sheaf_protocol.digest import CoopId, WriterId
+    from sheaf_protocol.identity import KeyOp
 
 SETTLE_TICKS: Final = 4
 """A peer that lacks nothing is told our root at every fourth tick: it only wants to know that we
@@ -65,6 +68,8 @@ class DialStatus:
     """Whether a link to it is up, from either side."""
     reason: str | None
     """Why the last dial ended; None while linked, and before the first has ended."""
+    is_compared: bool = False
+    """Whether control items were compared with it since the node started."""
 
 
 class Peering:
@@ -89,8 +94,13 @@ class Peering:
         self._sessions: dict[Session, None] = {}
         self._ends = Counter()
         self._unsettled = asyncio.Event()
+        self._compared_at: set[str] = set()
         self._main: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self.compared: dict[WriterId, CoopId] = {}
+        """The peers with which control items were compared since the node started."""
+        self.has_agreed = False
+        """Whether a peer held the same of all federations in common at one time since then."""
         self._server = PeerServer(config, keyring, network, self._accepted)
         self._shared = Shared(
             own=keyring.wid,
@@ -103,6 +113,7 @@ class Peering:
             blobs=blobs,
             buckets=Buckets(),
             admit=self._admit,
+            note_compared=self._note_compared,
             stir=self._unsettled.set,
         )
         self._dialer = Dialer(
@@ -167,7 +178,8 @@ class Peering:
             (peer.is_dialled and peer.url == address) or peer.wid == last for peer in self.peers()
         )
         reason = None if is_linked else self._dialer.last_reason(url)
-        return DialStatus(url=url, is_linked=is_linked, reason=reason)
+        is_compared = address in self._compared_at or last in self.compared
+        return DialStatus(url=url, is_linked=is_linked, reason=reason, is_compared=is_compared)
 
     async def _run(self) -> None:
         try:
@@ -250,10 +262,7 @@ class Peering:
 
     async def _use(self, socket: Socket, part: Dial | Listen, url: str, audience: str) -> Ended:
         """Run one link on a connected socket to its end."""
-        ops = self._store.key_ops(self._keyring.cid) or self._keyring.key_ops
-        identity = Identity(cid=self._keyring.cid, key_log=list(ops), writer=self._keyring.writer)
-        fresh = Fresh(seed=self._random(32), nonce=self._random(16))
-        link = Link(part, identity, fresh, self._clock.now_ms())
+        link = self._link(part)
         session = Session(link, self._shared, url=url, is_dialled=isinstance(part, Dial))
         if self._is_stopping:
             session.close("link.bye")
@@ -279,6 +288,25 @@ class Peering:
             is_self=why.code == "link.self",
         )
 
+    def _link(self, part: Dial | Listen) -> Link:
+        """Return our end of one more link, before its first message."""
+        ops = self._own_ops()
+        identity = Identity(cid=self._keyring.cid, key_log=list(ops), writer=self._keyring.writer)
+        fresh = Fresh(seed=self._random(32), nonce=self._random(16))
+        return Link(part, identity, fresh, self._clock.now_ms())
+
+    def _own_ops(self) -> Sequence[KeyOp]:
+        """Return the key log to prove our writer by: the newest one that says it is open.
+
+        A home that was put back may know of the close of its writer, and has more peers to ask.
+        """
+        cid, own = self._keyring.cid, self._keyring
+        keys = self._store.key_logs.get(cid)
+        writer = None if keys is None else keys.writers.get(own.wid)
+        if writer is None or writer.is_closed:
+            return own.key_ops
+        return self._store.key_ops(cid)
+
     def _make_room(self) -> None:
         """Drop the oldest handshake where too many are under way; an honest one takes no time."""
         waiting = [s for s in self._sessions if s.is_shaking_hands and not s.is_dialled]
@@ -303,6 +331,14 @@ class Peering:
         if old is not None:
             old.close("link.duplicate", "a later link to this peer stays")
         self._unsettled.set()
+
+    def _note_compared(self, session: Session) -> None:
+        """Note how far a session has come in comparing what both sides hold."""
+        if session.peer is not None:
+            self.compared[session.peer.wid] = session.peer.cid
+            if session.is_dialled:
+                self._compared_at.add(session.url)
+        self.has_agreed = self.has_agreed or session.in_sync
 
     def _forget(self, session: Session) -> None:
         wid = _wid(session)

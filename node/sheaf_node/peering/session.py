@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from sheaf_node.peering.policy import Buckets
     from sheaf_node.store import Store
     from sheaf_protocol.digest import FederationId, WriterId
+    from sheaf_protocol.identity import KeyLog
     from sheaf_protocol.link import Claims, Cursor, Event, Link, Peer
     from sheaf_protocol.link.messages import (
         BlobMessage,
@@ -96,6 +97,8 @@ class Shared:
     buckets: Buckets
     admit: Callable[[Session], None]
     """Take up a welcome peer, or close one of two links to it."""
+    note_compared: Callable[[Session], None]
+    """Take note that control items were compared, and perhaps logs, too."""
     stir: Callable[[], None]
     """Say that something is to be announced or waited for."""
 
@@ -199,6 +202,8 @@ class Session:
             return False
         self._withdraw()
         self._control.pump(self.peer.cid)
+        if self._control.is_compared:
+            self._shared.note_compared(self)
         if self._to_grant >= _GRANT_AT:
             self.link.grant(self._to_grant)
             self._to_grant = 0
@@ -235,9 +240,9 @@ class Session:
         # It may continue ours, or be another path: which of the two is in force ingest decides.
         await self._control.take_key_ops(peer.cid, peer.key_ops)
         held = shared.store.key_logs.get(peer.cid)
-        if held is not None:
-            # We may know of a close that the peer's own copy of its key log lacks.
-            require_live_writer(held, peer.wid, shared.clock.now_ms())
+        if held is not None and _is_ended(held, peer.wid, shared.clock.now_ms()):
+            # LNK-32: it may be a home that was put back, and has to learn that from its key log.
+            self._control.narrow()
         self.is_welcome = True
         self._blobs.join()
         shared.admit(self)
@@ -396,3 +401,17 @@ class Session:
         if self.peer is None:
             raise LocalProtocolError("link.not_open", "expected an authenticated peer")
         return self.peer
+
+
+def _is_ended(keys: KeyLog, wid: WriterId, now_ms: int) -> bool:
+    """Return whether a writer was closed, by a close that the peer's own copy may lack.
+
+    Raises RemoteProtocolError `link.not_delegated`, `link.expired`.
+    """
+    try:
+        require_live_writer(keys, wid, now_ms)
+    except RemoteProtocolError as exc:
+        if exc.code != "link.writer_closed":
+            raise
+        return True
+    return False

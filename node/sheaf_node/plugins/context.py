@@ -27,6 +27,8 @@ class Context:
         self._reader = reader
         self.publications = Publications()
         self.wake_ms: int | None = None
+        self._now_ms = 0
+        self.begin()
         self.jobs: dict[str, tuple[Callable[..., object], tuple[object, ...]]] = {}
 
     @property
@@ -40,13 +42,33 @@ class Context:
         return self._parts.keyring.wid
 
     @property
+    def line(self) -> WriterId:
+        """The line that this writer is of."""
+        return self._reader.line_of(self.cid, self.wid)
+
+    def place_of(self, cid: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
+        """Return the line of a writer, and where an entry of its log stands in it."""
+        return self._reader.place_of(cid, wid, seq)
+
+    @property
     def federation(self) -> Federation:
         """The federation that the service works in, as its newest certificate has it."""
         return self._parts.ingest.federations.get(self._federation.fid, self._federation)
 
+    def begin(self) -> None:
+        """Let the time stand still at now, for one turn of the service.
+
+        What it decides is signed at that time. A log does not run backwards (LOG-5): where our
+        clock was set back the time of our newest entry is now, else a deadline would be kept by the
+        one and broken by the other.
+        """
+        held = self._parts.store.logs.get(log_id(self._federation.fid, self.cid, self.wid))
+        newest_ms = 0 if held is None else held.head.time_ms
+        self._now_ms = max(self._parts.clock.now_ms(), newest_ms)
+
     def now_ms(self) -> int:
-        """Return the node's own clock."""
-        return self._parts.clock.now_ms()
+        """Return the node's own clock, as it stood when the turn began."""
+        return self._now_ms
 
     def name_of(self, cid: CoopId) -> str:
         """Return a co-op's name."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sheaf_node.ingest import Ingest
     from sheaf_node.keyring import Keyring
     from sheaf_node.plugins.service import Call, Json, SeenRecord, Service, ServiceFactory
-    from sheaf_node.store import Store
+    from sheaf_node.store import Store, StoredEntry
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId
 
@@ -46,6 +46,8 @@ _READ = 512
 """Entries folded before the loop gets its turn again."""
 _IDLE_MS = 60_000
 """Longest sleep without a reason, so that a clock set by hand is noticed within a minute."""
+_REFUSED_MS = 1_000
+"""Shortest sleep after a refusal: what is overdue and may not be said is asked for at once."""
 _LOG = logging.getLogger("sheaf.plugins")
 
 
@@ -102,6 +104,8 @@ class ServiceHost:
         self._crossings = parts.crossings.into(
             federation.fid, store=parts.store, ingest=parts.ingest, arrivals=parts.arrivals
         )
+        self._successions: Sequence[StoredEntry] = ()
+        """By which entries writers succeed one another, as far as was read before."""
         self.is_stopped = False
         """Whether a fault ended the service; the node goes on without it."""
         self.refused: str | None = None
@@ -154,6 +158,7 @@ class ServiceHost:
             if command is None:
                 raise Refusal("service.no_command", f"{self.name} has no command {name!r}")
             try:
+                self._context.begin()
                 reply = command(call)
                 await self._publish(_refuse)
             except BaseException:
@@ -175,6 +180,7 @@ class ServiceHost:
             view = self.service.views.get(name)
             if view is None:
                 raise Refusal("service.no_view", f"{self.name} has no view {name!r}")
+            self._context.begin()
             return view(call)
 
     def keeps(self, id_: EntryId) -> bool:
@@ -182,11 +188,12 @@ class ServiceHost:
 
         While it cannot say, since it has not read all or a fault ended it, it needs everything.
         """
-        if self.is_stopped or self._voids != self._parts.store.voids:
+        if self.is_stopped or self._voids != self._parts.store.voids_in(self.federation.fid):
             return True
         keeps = getattr(self.service, "keeps", None)
         if keeps is None:
             return False
+        self._context.begin()
         if self._reader.cursor < self._parts.store.arrival or keeps(id_):
             return True
         item = self._crossings.get(id_)
@@ -195,10 +202,18 @@ class ServiceHost:
 
     def _begin(self) -> None:
         """Make the service anew, with nothing read and nothing running."""
-        voids = self._parts.store.voids
+        voids = self._parts.store.voids_in(self.federation.fid)
         parts = self._parts
         wanted = parts.ingest.subscription
-        reader = Reader(parts.store, parts.keyring, self.federation, wanted, self._crossings)
+        reader = Reader(
+            parts.store,
+            parts.keyring,
+            self.federation,
+            wanted,
+            self._crossings,
+            now_ms=parts.clock.now_ms,
+        )
+        reader.lineages.take_up(self._successions)
         context = Context(self._parts, self.federation, reader)
         self.service: Service = self._factory(context, self._settings)
         self._voids, self._reader, self._context = voids, reader, context
@@ -212,6 +227,7 @@ class ServiceHost:
         while True:
             await self._read()
             self._context.wake_ms = None
+            self._context.begin()
             self.service.decide()
             self._start_jobs(tasks)
             if not await self._publish_own():
@@ -224,7 +240,12 @@ class ServiceHost:
         while True:
             if self.is_stopped:
                 raise self._stopped()
-            if self._voids != self._parts.store.voids or self._reader.is_outdated:
+            if (
+                self._voids != self._parts.store.voids_in(self.federation.fid)
+                or self._reader.is_outdated
+            ):
+                # What was found of lines is found at once again: else each would be read twice.
+                self._successions = self._reader.lineages.known()
                 self._begin()
             batch = self._reader.next_batch(
                 _READ,
@@ -260,7 +281,7 @@ class ServiceHost:
                 self.federation.fid,
                 keyring=self._parts.keyring,
                 key_logs=self._parts.store.key_logs,
-                now_ms=self._parts.clock.now_ms(),
+                now_ms=self._context.now_ms(),
                 random=self._parts.random,
                 left_out=left_out,
             )
@@ -296,6 +317,7 @@ class ServiceHost:
             del self._jobs[key]
             await self._read()
             if service is self.service:  # else it was made anew meanwhile, and will ask again
+                self._context.begin()
                 service.finish(key, result)
                 await self._publish_own()
         self._again.set()
@@ -320,7 +342,8 @@ class ServiceHost:
         """Sleep until something arrives, a job or command is done, or it is time."""
         now_ms = self._parts.clock.now_ms()
         wake_ms = self._context.wake_ms
-        delay = _IDLE_MS if wake_ms is None else max(0, min(wake_ms - now_ms, _IDLE_MS))
+        least = 0 if self.refused is None else _REFUSED_MS
+        delay = _IDLE_MS if wake_ms is None else max(least, min(wake_ms - now_ms, _IDLE_MS))
         waits = [
             asyncio.ensure_future(self._parts.clock.sleep_ms(delay)),
             asyncio.ensure_future(self._parts.arrivals.wait_beyond(self._reader.cursor)),

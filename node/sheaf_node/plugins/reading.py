@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from sheaf_node.keyring import lost_prekeys
+from sheaf_node.plugins.lineage import Lineages
 from sheaf_node.plugins.service import SeenRecord
 from sheaf_node.store.model import WITHHELD
 from sheaf_protocol.codec import decode
@@ -18,7 +19,7 @@ from sheaf_protocol.sealing import Author, Private, Sealed, open_private
 from sheaf_protocol.subscription import Filter, awaits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sheaf_node.crossing import Crossings
     from sheaf_node.keyring import Keyring
@@ -55,9 +56,16 @@ class Reader:
         federation: Federation,
         subscription: Filter | None = None,
         crossings: Crossings | None = None,
+        *,
+        now_ms: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`crossings` is what came into the federation from others, where that is wanted."""
+        """`crossings` is what came into the federation from others, where that is wanted.
+
+        By `now_ms` logs are known as retired, which others may not have any more.
+        """
         self.cursor = 0
+        self.lineages = Lineages(store, federation.fid, keyring.cid, now_ms)
+        """Which writers follow on one another."""
         self._crossings = crossings
         self._version = 0 if crossings is None else crossings.version
         self._crossed = 0
@@ -75,12 +83,30 @@ class Reader:
         """Bodies sealed to a prekey of ours whose secret is gone, and who sent them (ENV-44)."""
 
     def heads(self) -> Sequence[tuple[CoopId, WriterId, Head]]:
-        """Return the last entry read of each log that counts, in the order of log ids."""
-        return [head for _, head in sorted(self._heads.items())]
+        """Return the last entry read of each log that counts, in the order of log ids.
+
+        Without those of writers that have yet to take over from the one they succeed.
+        """
+        heads = (head for _, head in sorted(self._heads.items()))
+        return [(cid, wid, head) for cid, wid, head in heads if self._has_begun(cid, wid, head)]
+
+    def line_of(self, cid: CoopId, wid: WriterId) -> WriterId:
+        """Return the line of a writer, by its first writer."""
+        link = self.lineages.show(cid, wid)
+        return wid if link is None else link.root
+
+    def place_of(self, cid: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
+        """Return the line of a writer, and where an entry of its log stands in it."""
+        link = self.lineages.show(cid, wid)
+        return (wid, seq) if link is None else (link.root, link.place_of(seq))
 
     @property
     def is_outdated(self) -> bool:
-        """Whether something that crossed counts no more, or otherwise, so that all is read anew."""
+        """Whether all is to be read anew: writers follow on one another otherwise than was shown,
+        or something that crossed counts no more, or otherwise.
+        """
+        if self.lineages.is_outdated:
+            return True
         if self._crossings is None or self._crossed == 0:
             return False
         return self._crossings.version != self._version
@@ -141,10 +167,15 @@ class Reader:
         if before is not None and before.header.seq <= entry.header.seq:
             return True
         is_missing = entry.absence == WITHHELD and entry.void is None
-        if is_missing and awaits(self._subscription, entry.kind):
+        is_awaited = is_missing and awaits(self._subscription, entry.kind)
+        if is_awaited or self.lineages.waits(entry):
             self._waiting[entry.log] = entry
             return True
         return False
+
+    def _has_begun(self, cid: CoopId, wid: WriterId, head: Head) -> bool:
+        link = self.lineages.link(cid, wid)
+        return link is None or head.seq >= link.begins
 
     def _resumed(self, limit: int) -> Sequence[StoredEntry]:
         """Return the next entries that had to wait, of a log that has to wait no more.
@@ -153,7 +184,7 @@ class Reader:
         """
         for log, waiting in self._waiting.items():
             again = self._store.entry(waiting.id)
-            if again is not None and again.absence == WITHHELD and again.void is None:
+            if again is not None and self._still_waits(again):
                 continue
             del self._waiting[log]
             held = self._store.log_after(log, waiting.header.seq, limit + 1)
@@ -162,6 +193,12 @@ class Reader:
                 self._waiting[log] = found[limit]
             return found[:limit]
         return []
+
+    def _still_waits(self, entry: StoredEntry) -> bool:
+        is_missing = entry.absence == WITHHELD and entry.void is None
+        return (is_missing and awaits(self._subscription, entry.kind)) or (
+            self.lineages.waits(entry)
+        )
 
     def _note_head(self, entry: StoredEntry) -> None:
         """Note how far a log was read. From a fork or cut on replicas hold different entries, so
@@ -183,7 +220,18 @@ class Reader:
         record = decode_record(entry.kind, body_of(entry.envelope.payload))
         if record is None:
             return None
-        return _seen(entry.id, entry.header, entry.kind, entry.header.refs, record)
+        return self._placed(entry.id, entry.header, entry.kind, entry.header.refs, record)
+
+    def _placed(
+        self, id_: EntryId, header: Header, kind: str, refs: Sequence[EntryId], record: Record
+    ) -> SeenRecord:
+        """Return a record with its place in its log and in its writer's line."""
+        seen = _seen(id_, header, kind, refs, record)
+        # Lines are those of one federation: what crossed stands by itself.
+        if header.fid != self._federation.fid:
+            return seen
+        link = self.lineages.show(header.cid, header.wid)
+        return seen if link is None else replace(seen, link=link)
 
     def _see_contested(self, entry: StoredEntry, follows: frozenset[str]) -> Iterator[SeenRecord]:
         """Yield what is known as contested once this entry is read: itself, or what it names."""
@@ -226,7 +274,9 @@ class Reader:
             record = decode_record(private.kind, private.body)
         except RemoteProtocolError:
             return None
-        return None if record is None else _seen(id_, header, private.kind, private.refs, record)
+        if record is None:
+            return None
+        return self._placed(id_, header, private.kind, private.refs, record)
 
     def _may(self, header: Header, kind: str) -> bool:
         """Return whether an author may publish a kind at this place, by the newest certificates."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 if TYPE_CHECKING:
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId, FederationId, LogId, WriterId
+    from sheaf_protocol.lineage import Link
     from sheaf_protocol.log import Head
     from sheaf_protocol.records import Record
 
@@ -45,6 +46,25 @@ class SeenRecord:
     home: FederationId | None = None
     """The federation of its author where the record crossed from another one (spec 16); None for
     those of our own. Id, log and number are those it has there."""
+    link: Link | None = None
+    """Where its writer stands in its line; None where it is alone in it (spec 18)."""
+
+    @property
+    def line(self) -> WriterId:
+        """The line of its writer, by the first writer in it: what owns pools, holds and so on.
+
+        A writer that is replaced and its successors are one line, in which records have one order.
+        """
+        return self.wid if self.link is None else self.link.root
+
+    @property
+    def place(self) -> int:
+        """The number of the record in its line; a successor's follow on its predecessor's last."""
+        return self.seq if self.link is None else self.link.place_of(self.seq)
+
+    def is_of(self, writer: WriterId) -> bool:
+        """Return whether a writer, such as the owner that the record names, is of its line."""
+        return writer == self.wid or (self.link is not None and writer in self.link.writers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +82,7 @@ class Service(Protocol):
     repeat; `views` only read. Both raise `Refusal` with a stable code.
 
     A class may say `sees_contested = True`; then `fold` is given contested records as well, which
-    must not be counted as others are. In a log these may come late and out of their order.
+    must not be counted as others are. In a line these may come late and out of their order.
 
     A class may say `follows_abroad = frozenset({...})`: the kinds that it wants of other
     federations as well, which come over treaties. Each such record comes once, with its `home`;
@@ -86,7 +106,7 @@ class Service(Protocol):
         ...
 
     def fold(self, seen: SeenRecord) -> None:
-        """Learn one record. Records of one log come in order; between logs there is no order."""
+        """Learn one record. Records of one line come in order; between lines there is no order."""
         ...
 
     def decide(self) -> None:
@@ -115,12 +135,28 @@ class ServiceContext(Protocol):
         ...
 
     @property
+    def line(self) -> WriterId:
+        """The line that this node's writer is of: what it owns it owns as this one."""
+        ...
+
+    def place_of(self, cid: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
+        """Return the line of a writer, and where an entry of its log stands in that line.
+
+        0 for an entry before the writer took over. What a cut names up to some place of a line, it
+        names all before it, whichever of the line's writers wrote it.
+        """
+        ...
+
+    @property
     def federation(self) -> Federation:
         """The federation that this service instance works in."""
         ...
 
     def now_ms(self) -> int:
-        """Return the node's own clock: the only one that may decide a deadline here."""
+        """Return the node's own clock: the only one that may decide a deadline here.
+
+        It stands still during a turn, and what the turn publishes bears this time.
+        """
         ...
 
     def name_of(self, cid: CoopId) -> str:
@@ -139,6 +175,7 @@ class ServiceContext(Protocol):
         """Return how far each log of the federation was *folded*: what a cut may name.
 
         A log that forked or was closed ends before that: what follows is not the same everywhere.
+        That of a writer that has not taken over yet from the one it succeeds is left out.
         """
         ...
 

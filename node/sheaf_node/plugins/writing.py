@@ -63,7 +63,7 @@ class Publications:
         for item in self._items:
             try:
                 prekeys = _prekeys(item, keyring.cid, key_logs, now_ms)
-                drafts.append(_draft(item, author, prekeys, random))
+                drafts.append(_draft(item, author, prekeys, random, now_ms=now_ms))
             except LocalProtocolError as exc:
                 # A prekey of small order shows only when it is sealed to (ENV-12).
                 if exc.code != "seal.recipient":
@@ -73,13 +73,18 @@ class Publications:
 
 
 def _draft(
-    item: Publication, author: Author, prekeys: Sequence[bytes], random: Randomness
+    item: Publication,
+    author: Author,
+    prekeys: Sequence[bytes],
+    random: Randomness,
+    *,
+    now_ms: int,
 ) -> Draft:
     kind, body = kind_of(item.record), encode(item.record)
     if kind not in PRIVATE:
-        return Draft(kind=kind, refs=list(item.refs), body=body)
+        return Draft(kind=kind, refs=list(item.refs), body=body, decided_ms=now_ms)
     sealed = seal_private(kind, item.refs, body, prekeys, author=author, random=random(56))
-    return Draft(kind=SEALED, refs=[], body=sealed)
+    return Draft(kind=SEALED, refs=[], body=sealed, decided_ms=now_ms)
 
 
 def _prekeys(

@@ -13,6 +13,7 @@ from sheaf_node.store.loading import corrupt
 from sheaf_protocol.digest import EntryId, WriterId, short
 from sheaf_protocol.envelope import open_header, verify_signature
 from sheaf_protocol.errors import ProtocolError
+from sheaf_protocol.proof import prove_tail
 
 if TYPE_CHECKING:
     from sheaf_node.store.model import HeldLog
@@ -23,20 +24,21 @@ TAIL: Final = 256
 """Entries checked at the end of each own log: 20 ms."""
 
 
-def verify_own_logs(reader: Reader, state: State, own: WriterId) -> None:
+def verify_own_logs(reader: Reader, state: State, own: WriterId, *, most: int = TAIL) -> None:
     """Return if the last entries of the writer's logs are as written, else raise `store.corrupt`.
 
-    Form, payload hash, signature, and the chain of ids up to the head.
+    Of each log the last `most` are looked at: form, payload hash, signature, and the chain of ids
+    up to the head.
     """
     for held in state.logs.values():
         if held.wid == own:
             state.key_logs.get(held.cid)  # folded here, so that damage to it shows before use
-            _verify_tail(reader, held)
+            _verify_tail(reader, held, most)
 
 
-def _verify_tail(reader: Reader, held: HeldLog) -> None:
+def _verify_tail(reader: Reader, held: HeldLog, most: int) -> None:
     expected: EntryId = held.head.id
-    for seq in range(held.head.seq, max(0, held.head.seq - TAIL), -1):
+    for seq in range(held.head.seq, max(0, held.head.seq - most), -1):
         try:
             expected = _verify_entry(reader, held, seq, expected)
         except ProtocolError as exc:
@@ -46,9 +48,11 @@ def _verify_tail(reader: Reader, held: HeldLog) -> None:
 def _verify_entry(reader: Reader, held: HeldLog, seq: int, expected: EntryId) -> EntryId:
     """Return the id that the entry before this one is to have."""
     entry = reader.entry_at(held.number, seq)
-    if entry is None or entry.envelope.id != expected or entry.header.seq != seq:
+    if entry is None or {entry.id, entry.envelope.id} != {expected} or entry.header.seq != seq:
         raise corrupt(f"expected entry {seq} of our log {short(held.wid)} in its chain")
     open_header(entry.envelope)
     if entry.envelope.signature:  # else the chain up to a later one proves it
         verify_signature(entry.envelope, entry.header)
+    elif entry.tail is not None:
+        prove_tail(entry.id, entry.header, entry.tail)
     return entry.header.prev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -56,8 +57,8 @@ class Effects:
     """By how many bytes each log grows or shrinks."""
     newest: int = 0
     """The newest arrival number, which must not be given again where its row is deleted."""
-    voids: int = 0
-    """Lines above that reach entries stored before."""
+    voids: Counter[FederationId] = field(default_factory=Counter)
+    """How many of the lines above reach entries stored before, by their federation."""
 
     @property
     def has_control(self) -> bool:

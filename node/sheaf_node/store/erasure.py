@@ -14,6 +14,7 @@ from sheaf_protocol.retention import Mark, erases_in_force
 if TYPE_CHECKING:
     import sqlite3
 
+    from sheaf_node.store.effects import Effects
     from sheaf_protocol.envelope import Header
 
 _Dated: TypeAlias = tuple[Mark, int]
@@ -36,19 +37,16 @@ class Erasures:
         self._authors = {(FederationId(fid), CoopId(cid)) for fid, cid in rows}
         self._known: dict[EntryId, bool] = {}
 
-    def note(self, fid: FederationId, cid: CoopId) -> None:
-        """Take it that a co-op has set a mark in a federation: only then its marks are looked for.
+    def learn(self, effects: Effects) -> None:
+        """Take in what has become durable.
 
-        Every entry that comes is asked about, and nearly no co-op ever erases anything.
+        Marks are looked for only where a co-op has set any: every entry that comes is asked about,
+        and nearly no co-op ever erases anything. What was found of an entry holds until marks come,
+        or some count which did not, or the reverse: it may have a hundred thousand.
         """
-        self._authors.add((fid, cid))
-
-    def look_again(self) -> None:
-        """Take it that marks have come, or that some count which did not, or the reverse.
-
-        Until then what was found of an entry holds: it may have a hundred thousand marks.
-        """
-        self._known.clear()
+        self._authors |= {(marked.header.fid, marked.header.cid) for marked, _ in effects.marks}
+        if effects.marks or effects.has_control or effects.has_payloads:
+            self._known.clear()
 
     def is_erased(self, id_: EntryId, header: Header) -> bool:
         """Return whether the entry of this id and header, held or not, is erased."""

@@ -25,15 +25,43 @@ def make_file(path: Path) -> None:
         raise Refusal("store.unreadable", detail) from exc
 
 
+class OpenFiles:
+    """The database and its write-ahead log, as they were when the store was opened.
+
+    What is written to a file that was deleted or replaced meanwhile is not there at the next start,
+    although the system reports success.
+    """
+
+    def __init__(self, path: Path) -> None:
+        found = ((each, _identity(each)) for each in (path, path.with_name(f"{path.name}-wal")))
+        self._were = {each: identity for each, identity in found if identity is not None}
+
+    def missing(self) -> Path | None:
+        """Return a file that is gone or another by now, or None."""
+        gone = (each for each, identity in self._were.items() if _identity(each) != identity)
+        return next(gone, None)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class FolderLock:
     """The lock on a store's folder, held from construction to `release`.
 
     Two processes on one store would sign the same numbers twice. SQLite's own locks allow a second
-    writer in turn, so they do not help.
+    writer in turn, so they do not help. Raises Refusal `store.locked`, `store.unreadable`.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as exc:
+            raise _unwritable(folder, exc) from exc
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
@@ -41,9 +69,17 @@ class FolderLock:
             os.close(self._descriptor)
             detail = f"expected {folder} to be free, but process {holder or '?'} has it open"
             raise Refusal("store.locked", f"{detail}; stop it first") from exc
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as exc:
+            os.close(self._descriptor)
+            raise _unwritable(folder, exc) from exc
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files."""
         os.close(self._descriptor)
+
+
+def _unwritable(folder: Path, exc: OSError) -> Refusal:
+    return Refusal("store.unreadable", f"expected to write in {folder}, got: {exc.strerror}")

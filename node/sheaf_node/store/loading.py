@@ -11,7 +11,7 @@ from sheaf_node.store.model import HeldLog
 from sheaf_node.store.state import State, header_of
 from sheaf_protocol.charter import Certificate, Chain
 from sheaf_protocol.codec import decode
-from sheaf_protocol.digest import CoopId, EntryId, FederationId, WriterId, log_id
+from sheaf_protocol.digest import CoopId, EntryId, FederationId, WriterId, log_id, short
 from sheaf_protocol.envelope import entry_id
 from sheaf_protocol.errors import ProtocolError, Refusal
 from sheaf_protocol.fork import decode_fork_proof
@@ -56,6 +56,8 @@ def load_state(connection: sqlite3.Connection) -> State:
             state.add_log(log_id(held.fid, held.cid, held.wid), held)
     except ProtocolError as exc:
         raise corrupt(f"expected valid key logs and heads: {exc.detail}") from exc
+    except (TypeError, ValueError, LookupError) as exc:  # a column of another type or number
+        raise corrupt(f"expected valid key logs and heads: {exc}") from exc
     return state
 
 
@@ -69,6 +71,8 @@ def _load_control(connection: sqlite3.Connection, state: State) -> None:
     for fid, data in connection.execute("SELECT fid, data FROM certificates ORDER BY number"):
         chains[FederationId(fid)].append(decode(data, Certificate, limit=_MAX_STORED))
     for of, certificates in chains.items():
+        if certificates[0].fid != of:
+            raise corrupt(f"expected the genesis of federation {short(of)}")
         state.add_chain(of, Chain.of(certificates))
     branches: defaultdict[CoopId, _Rows] = defaultdict(lambda: ([], []))
     sql = "SELECT cid, branch, data FROM key_ops ORDER BY cid, branch, seq"
@@ -90,12 +94,14 @@ def _load_control(connection: sqlite3.Connection, state: State) -> None:
 
 
 def _fold(rows: _Rows, anchors: frozenset[Digest]) -> KeyHistory:
-    path, rival = ([decode(data, KeyOp) for data in branch] for branch in rows)
     try:
+        path, rival = ([decode(data, KeyOp) for data in branch] for branch in rows)
         history = begin_history(path)
         return merge(history, rival, anchors) if rival else history
     except ProtocolError as exc:
         raise corrupt(f"expected a valid key log: {exc.detail}") from exc
+    except (TypeError, ValueError) as exc:
+        raise corrupt(f"expected a valid key log: {exc}") from exc
 
 
 def _held(row: tuple[Any, ...]) -> HeldLog:
@@ -105,6 +111,9 @@ def _held(row: tuple[Any, ...]) -> HeldLog:
         if entry_id(header) != id_:
             raise corrupt(f"expected the head of log {number} to hash to its id")
         last = header_of(header)
+        if [last.fid, last.cid, last.wid] != [fid, cid, wid]:
+            # Else our own log would not be known as ours, and be begun a second time.
+            raise corrupt(f"expected log {number} to be that of its head")
         head = Head(seq=last.seq, id=EntryId(id_), time_ms=last.time_ms)
     return HeldLog(
         fid=FederationId(fid),

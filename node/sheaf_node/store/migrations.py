@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 MIGRATIONS: Final = Migrations("sheaf.store")
-SCHEMAS: Final = ("0001_logs", "0002_proofs", "0003_cursors", "0004_erasure", "0005_chains")
+SCHEMAS: Final = (
+    "0001_logs",
+    "0002_proofs",
+    "0003_cursors",
+    "0004_erasure",
+    "0005_chains",
+    "0006_promises",
+)
 """Every schema this version knows, oldest first; a store with another is left alone."""
 _VOIDS: Final = frozenset({"log.forked", "key.closed"})
 
@@ -157,3 +164,9 @@ def _keep_chains(db: Database) -> None:
         "ALTER TABLE chains RENAME TO certificates",
     ):
         db.execute(statement)
+
+
+@MIGRATIONS(name=SCHEMAS[5])
+def _find_promises(db: Database) -> None:
+    """Let a node find what it promised, however long its logs are."""
+    db.execute("CREATE INDEX entries_promising ON entries (arrival) WHERE kind = 'writer.promise'")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sheaf_node.store.erasure import Erasures
 from sheaf_node.store.model import ERASED, WITHHELD, ProvenRun, StoredEntry
+from sheaf_node.store.scrub import scrub_rows
 from sheaf_node.store.state import header_of
 from sheaf_protocol.digest import EntryId
 from sheaf_protocol.envelope import Envelope
@@ -14,6 +15,8 @@ from sheaf_protocol.proof import REACH, Proof, Tail, decode_proof, tail_of
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+
+    from sheaf_node.store.scrub import Page
 
 _ENTRY: Final = (
     "SELECT arrival, id, header, proof, payload, fault, void, absence,"
@@ -92,6 +95,12 @@ class Reader:
         sql = f"{_ENTRY} WHERE log = ? AND seq >= ? ORDER BY seq LIMIT ?"
         return [self._entry(row) for row in self._connection.execute(sql, (number, seq, limit))]
 
+    def promises(self) -> list[StoredEntry]:
+        """Return the entries of kind `writer.promise`, void or not, in the order of arrival."""
+        # The index that finds them holds no others: it is as short as they are few.
+        sql = f"{_ENTRY} WHERE kind = 'writer.promise' ORDER BY arrival"
+        return [self._entry(row) for row in self._connection.execute(sql)]
+
     def ids_like(self, low: bytes, high: bytes) -> list[EntryId]:
         """Return two entries at most whose ids lie between these bytes, both included."""
         sql = "SELECT id FROM entries WHERE id BETWEEN ? AND ? LIMIT 2"
@@ -133,6 +142,10 @@ class Reader:
         """Return the id that the store was given when it was made."""
         sql = "SELECT value FROM store WHERE key = 'store_id'"
         return bytes(self._connection.execute(sql).fetchone()[0])
+
+    def scrub(self, arrival: int, limit: int) -> Page:
+        """Check the next rows in the order of arrival."""
+        return scrub_rows(self._connection, arrival, limit)
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlite_utils import Database
@@ -11,7 +12,7 @@ from sheaf_node.store.migrations import MIGRATIONS, SCHEMAS
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sheaf_node.clock import Randomness
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 Connect: TypeAlias = "Callable[..., sqlite3.Connection]"
 """`sqlite3.connect`, or in tests one that makes connections which fail."""
 
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file raises; the second where a name in it is no text any more."""
 _CHECKPOINT_PAGES: Final = 20_000
 """80 MiB of WAL between checkpoints: with random 32-byte keys twice as fast as the default."""
 BUSY_MS: Final = 5_000
@@ -30,15 +33,18 @@ def open_database(path: Path, connect: Connect, random: Randomness) -> sqlite3.C
 
     Raises Refusal `store.schema_newer` (the file is then as it was) and `store.unreadable`.
     """
-    try:
-        connection = connect(path, isolation_level=None, check_same_thread=False)
-        db = Database(connection)
-        _require_known_schema(db, path)
-        _prepare(connection)
-        MIGRATIONS.apply(db)
-        _name_store(connection, random)
-    except sqlite3.Error as exc:
-        raise Refusal("store.unreadable", f"expected a store at {path}, got: {exc}") from exc
+    with ExitStack() as undo:
+        try:
+            connection = connect(path, isolation_level=None, check_same_thread=False)
+            undo.callback(connection.close)
+            db = Database(connection)
+            _require_known_schema(db, path)
+            _prepare(connection)
+            MIGRATIONS.apply(db)
+            _name_store(connection, random)
+        except UNREADABLE as exc:
+            raise Refusal("store.unreadable", f"expected a store at {path}, got: {exc}") from exc
+        undo.pop_all()
     return connection
 
 
@@ -47,6 +53,16 @@ def open_reader(path: Path, connect: Connect) -> sqlite3.Connection:
     connection = connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return connection
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[None]:
+    """Refuse with `store.corrupt` where SQLite finds a page that is not one while a store opens."""
+    try:
+        yield
+    except UNREADABLE as exc:
+        detail = f"the file is damaged: expected a store at {path}, got: {exc}"
+        raise Refusal("store.corrupt", detail) from exc
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -68,7 +84,6 @@ def _require_known_schema(db: Database, path: Path) -> None:
     unknown = [m.name for m in MIGRATIONS.applied(db) if m.name not in SCHEMAS]
     if unknown:
         detail = f"expected a store of this version or older at {path}, got schema {unknown[-1]}"
-        db.close()
         raise Refusal("store.schema_newer", detail)
 
 

@@ -7,6 +7,7 @@ same effects in the same order. Entries themselves stay on disk: a million of th
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class State:
     """Heads, key logs, certificates and fork proofs at one point of the store's history."""
 
     arrival: int = 0
-    voids: int = 0
+    voids: Counter[FederationId] = field(default_factory=Counter)
     logs: dict[LogId, HeldLog] = field(default_factory=dict)
     key_histories: Histories = field(default_factory=Histories)
     chains: dict[FederationId, Chain] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class State:
     def absorb(self, effects: Effects) -> None:
         """Move on by effects that were planned on this state, or on one equal to it."""
         self.arrival += len(effects.entries)
-        self.voids += effects.voids
+        self.voids.update(effects.voids)
         self.logs.update(effects.logs)
         self.cursors.update(effects.cursors)
         self._absorb_sizes(effects)
@@ -122,6 +123,7 @@ class State:
         """Return a state that moves on by itself."""
         return replace(
             self,
+            voids=self.voids.copy(),
             logs=dict(self.logs),
             key_histories=self.key_histories.copy(),
             anchors=dict(self.anchors),
@@ -168,25 +170,26 @@ class State:
         """Plan what comes or goes of entries stored before."""
         for new in change.payloads:
             effects.payloads.append(new)
-            effects.voids += new.was_passed_over
+            effects.voids[new.entry.header.fid] += new.was_passed_over
             _resize(effects, new.entry.log, len(new.payload))
             if new.mark is not None:
                 effects.marks.append((new.entry, new.mark))
         effects.faults += change.faults
-        effects.voids += bool(change.faults)
+        effects.voids.update({fault.entry.header.fid for fault in change.faults})
         for absent in change.absences:
             effects.absences.append(absent)
             size = len(absent.entry.envelope.payload)
             _resize(effects, absent.entry.log, -size)
             # Services let go of it too. What expired is no secret, and goes by at their next start.
-            effects.voids += size > 0 and absent.absence == ERASED
+            is_let_go = size > 0 and absent.absence == ERASED
+            effects.voids[absent.entry.header.fid] += is_let_go
         for log in change.forgotten:
             held = self.logs[log]
             effects.forgotten.append(held)
             effects.logs[log] = replace(held, head=EMPTY, arrival=0, size=0)
             effects.sizes[log] = -held.size
         effects.newest = self.arrival + len(effects.entries)
-        effects.voids += len(effects.forgotten)
+        effects.voids.update(held.fid for held in effects.forgotten)
 
     def _absorb_sizes(self, effects: Effects) -> None:
         for held in effects.forgotten:
@@ -253,7 +256,8 @@ class State:
             return
         effects.judged.append((log, after, after.moved_from(before)))
         head = (held.head.seq, held.head.id, held.head.time_ms)
-        effects.voids += (before.void_of(*head) or after.void_of(*head)) is not None
+        is_void = (before.void_of(*head) or after.void_of(*head)) is not None
+        effects.voids[held.fid] += is_void
 
     def _line(self, effects: Effects, held: HeldLog) -> Line:
         planned = effects.key_histories.get(held.cid)

@@ -14,15 +14,15 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from sheaf_node.store.audit import verify_own_logs
-from sheaf_node.store.folder import FolderLock, make_file
+from sheaf_node.store.folder import FolderLock, OpenFiles, make_file
 from sheaf_node.store.frontier import frontier_of
 from sheaf_node.store.loading import load_state
 from sheaf_node.store.model import ProvenRun
 from sheaf_node.store.planned import Planned
 from sheaf_node.store.reader import Reader
 from sheaf_node.store.recent import Recent
-from sheaf_node.store.schema import Connect, open_database, open_reader
-from sheaf_node.store.writer import Job, Writer
+from sheaf_node.store.schema import Connect, open_database, open_reader, whole_file
+from sheaf_node.store.writer import Job, MakeWriter, Writer
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import MAX_BATCH_ENTRIES
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sheaf_node.clock import Randomness
     from sheaf_node.store.effects import Effects
     from sheaf_node.store.model import Change, HeldLog, StoredEntry, Usage
+    from sheaf_node.store.scrub import Damage, Page
     from sheaf_node.store.state import State
     from sheaf_protocol.charter import Chain
     from sheaf_protocol.digest import CoopId, Digest, EntryId, FederationId, LogId, WriterId
@@ -60,13 +61,17 @@ class Store:
         connection: sqlite3.Connection,
         reader: Reader,
         lock: FolderLock,
+        files: OpenFiles,
         state: State,
         on_failure: Callable[[], None] | None,
         queued: int = QUEUED,
+        writer: MakeWriter = Writer,
     ) -> None:
         self._connection = connection
         self._reader = reader
         self._lock = lock
+        self._files = files
+        self._is_to_copy = False  # a file was taken away: closing saves what it held
         self._on_failure = on_failure
         self._durable, self._planned_state = state, state.copy()
         self._in_flight: dict[tuple[LogId, int], StoredEntry] = {}
@@ -79,7 +84,9 @@ class Store:
         self.erasures = reader.erasures
         self.retired: frozenset[LogId] = frozenset()
         """Logs that are neither told of nor asked for nor served; see `retire`."""
-        self._writer = Writer(connection, self._finished)
+        self.damages: Mapping[int, Damage] = {}
+        """What the newest scrub found, by arrival number."""
+        self._writer = writer(connection, self._finished)
 
     @classmethod
     def open(
@@ -91,14 +98,16 @@ class Store:
         on_failure: Callable[[], None] | None = None,
         connect: Connect = sqlite3.connect,
         queued: int = QUEUED,
+        writer: MakeWriter = Writer,
     ) -> Store:
         """Return the store in the file at `path`, made or migrated where needed.
 
         `own` is the writer whose logs are verified first. `on_failure` is called once, on the event
-        loop, when the disk fails. `queued` changes may wait for the disk; callers wait beyond it.
+        loop, when the disk fails. `queued` changes may wait for the disk; callers wait beyond it;
+        `writer` makes them durable.
         Raises Refusal: `store.locked`, `store.schema_newer`, `store.unreadable`, `store.corrupt`.
         """
-        with ExitStack() as undo:
+        with ExitStack() as undo, whole_file(path):
             make_file(path)
             lock = FolderLock(path.parent)
             undo.callback(lock.release)
@@ -115,9 +124,11 @@ class Store:
             connection=connection,
             reader=reader,
             lock=lock,
+            files=OpenFiles(path),
             state=state,
             on_failure=on_failure,
             queued=queued,
+            writer=writer,
         )
 
     @property
@@ -132,7 +143,11 @@ class Store:
         A fork or a cut takes it; a key log whose other branch wins may do either, and so may a
         certificate. Whoever folds entries begins again when it has changed.
         """
-        return self._durable.voids
+        return self._durable.voids.total()
+
+    def voids_in(self, fid: FederationId) -> int:
+        """Return how many of those were in one federation."""
+        return self._durable.voids[fid]
 
     @property
     def logs(self) -> Mapping[LogId, HeldLog]:
@@ -223,6 +238,11 @@ class Store:
         held = self._durable.logs.get(log)
         return [] if held is None else self._reader.log_after(held.number, seq, limit)
 
+    def promises(self) -> list[StoredEntry]:
+        """Return the entries of kind `writer.promise`, void or not, in the order of arrival."""
+        self._require_usable()
+        return self._reader.promises()
+
     def ids_like(self, start: bytes) -> list[EntryId]:
         """Return two entries at most whose ids begin so."""
         self._require_usable()
@@ -242,6 +262,11 @@ class Store:
     def cursor(self, peer: WriterId, fid: FederationId) -> Cursor | None:
         """Return when a peer last held what we hold of a federation, or None."""
         return self._durable.cursors.get((peer, fid))
+
+    def scrub(self, arrival: int, limit: int) -> Page:
+        """Check the next rows in the order of arrival, byte by byte."""
+        self._require_usable()
+        return self._reader.scrub(arrival, limit)
 
     async def commit(self, change: Change) -> list[StoredEntry]:
         """Store a change and return its entries once they are durable.
@@ -304,10 +329,7 @@ class Store:
         self._lock.release()
 
     def _enqueue(
-        self,
-        effects: Effects,
-        done: asyncio.Future[None],
-        then: Callable[[Effects], None] | None,
+        self, effects: Effects, done: asyncio.Future[None], then: Callable[[Effects], None] | None
     ) -> None:
         self._planned_state.absorb(effects)
         for entry in effects.entries:
@@ -325,16 +347,17 @@ class Store:
             group[0].loop.call_soon_threadsafe(self._settle, group, error)
 
     def _settle(self, group: Sequence[Job], error: Exception | None) -> None:
+        missing = self._files.missing()
+        if error is None and missing is not None:  # what was written there is lost with the process
+            self._is_to_copy = True
+            error = OSError(f"expected {missing} as it was opened; it was deleted")
         if error is not None:
             self._fail(group, error)
             return
         for job in group:
             self._durable.absorb(job.effects)
             self._recent.add(job.effects, self._planned_state.arrival)
-            for marked, _ in job.effects.marks:
-                self.erasures.note(marked.header.fid, marked.header.cid)
-            if job.effects.marks or job.effects.has_control or job.effects.has_payloads:
-                self.erasures.look_again()
+            self.erasures.learn(job.effects)
             for entry in job.effects.entries:
                 del self._in_flight[entry.log, entry.header.seq]
             self._planned.forget(job.effects)
@@ -361,7 +384,8 @@ class Store:
         The last to close does that, if it can write. After a failure nothing may be written any
         more, so the read-only one goes last.
         """
-        if self._refusal is not None and self._refusal.code == "store.failed":
+        has_failed = self._refusal is not None and self._refusal.code == "store.failed"
+        if has_failed and not self._is_to_copy:
             self._connection.close()
             self._reader.close()
         else:

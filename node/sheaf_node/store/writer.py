@@ -11,7 +11,7 @@ import queue
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sheaf_node.store.schema import BUSY_MS
 from sheaf_protocol.charter import read_charter
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.identity import Cut
 
 _Rows: TypeAlias = "dict[str, list[tuple[Any, ...]]]"
-_GROUP_ENTRIES: Final = 4_096
+GROUP_ENTRIES: Final = 4_096
 """Entries of one transaction, unless a single change has more: larger ones gain nothing more."""
 
 _SQL: Final = {
@@ -81,17 +81,63 @@ class Job:
         return self.done.get_loop()
 
 
-class Writer:
-    """Owns the write connection. `finished` is called in the thread, once for each group."""
+Finished: TypeAlias = "Callable[[Sequence[Job], Exception | None], None]"
+"""Told of each group once, when it is durable or will never be."""
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        finished: Callable[[Sequence[Job], Exception | None], None],
-    ) -> None:
+
+class Committing(Protocol):
+    """What a store hands its changes to: a thread, or in a simulation a disk of its own."""
+
+    def put(self, job: Job) -> None:
+        """Queue a job. The store bounds how many there are."""
+
+    def abandoned(self) -> list[Job]:
+        """Return the jobs still queued after a failure; none of them will be committed."""
+
+    def stop(self) -> None:
+        """Commit what is queued and end. Blocks for as long as that takes."""
+
+
+MakeWriter: TypeAlias = "Callable[[sqlite3.Connection, Finished], Committing]"
+
+
+class Transactions:
+    """Writes groups of jobs, each as one transaction of the write connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._finished = finished
         self._is_purge_due = False
+
+    def commit(self, group: Sequence[Job]) -> None:
+        """Make a group durable. Whatever is raised, nothing may be written after it."""
+        if all(job.effects.is_empty for job in group):
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        rows: _Rows = {table: [] for table in _SQL}
+        for job in group:
+            _add_rows(rows, job)
+            if job.effects.has_control or job.effects.has_payloads:
+                # It changes rows of the jobs before it, and those after it have heard of it.
+                self._write(rows)
+        self._write(rows)
+        self._connection.execute("COMMIT")
+        self._is_purge_due |= any(job.effects.is_purging for job in group)
+        if self._is_purge_due:
+            self._is_purge_due = not purge(self._connection)
+
+    def _write(self, rows: _Rows) -> None:
+        for table, sql in _SQL.items():
+            if rows[table]:
+                self._connection.executemany(sql, rows[table])
+                rows[table].clear()
+
+
+class Writer:
+    """A thread that owns the write connection, and calls `finished` from there."""
+
+    def __init__(self, connection: sqlite3.Connection, finished: Finished) -> None:
+        self._transactions = Transactions(connection)
+        self._finished = finished
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="sheaf-store", daemon=True)
         self._thread.start()
@@ -120,7 +166,7 @@ class Writer:
             if not group:
                 continue
             try:
-                self._commit(group)
+                self._transactions.commit(group)
             except Exception as exc:  # whatever it is, the store stops for good
                 self._finished(group, exc)
                 return
@@ -130,7 +176,7 @@ class Writer:
         """Return the jobs that are waiting, at least one, and whether more may come."""
         group: list[Job] = []
         entries = 0
-        while entries < _GROUP_ENTRIES:
+        while entries < GROUP_ENTRIES:
             try:
                 job = self._waiting.get(block=not group)
             except queue.Empty:
@@ -140,28 +186,6 @@ class Writer:
             group.append(job)
             entries += len(job.effects.entries)
         return group, True
-
-    def _commit(self, group: Sequence[Job]) -> None:
-        if all(job.effects.is_empty for job in group):
-            return
-        self._connection.execute("BEGIN IMMEDIATE")
-        rows: _Rows = {table: [] for table in _SQL}
-        for job in group:
-            _add_rows(rows, job)
-            if job.effects.has_control or job.effects.has_payloads:
-                # It changes rows of the jobs before it, and those after it have heard of it.
-                self._write(rows)
-        self._write(rows)
-        self._connection.execute("COMMIT")
-        self._is_purge_due |= any(job.effects.is_purging for job in group)
-        if self._is_purge_due:
-            self._is_purge_due = not purge(self._connection)
-
-    def _write(self, rows: _Rows) -> None:
-        for table, sql in _SQL.items():
-            if rows[table]:
-                self._connection.executemany(sql, rows[table])
-                rows[table].clear()
 
 
 def purge(connection: sqlite3.Connection) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from sheaf_protocol.records.recovery import WRITER_KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -11,10 +13,11 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId
     from sheaf_protocol.records.governance import Role
 
-EVERY_MEMBER: Final = frozenset({"bridge.ask", "entry.erase", "entry.restore", "verdict"})
+EVERY_MEMBER: Final = WRITER_KINDS | {"bridge.ask", "entry.erase", "entry.restore", "verdict"}
 """Kinds that every member may publish, whatever its roles."""
-WHILE_SUSPENDED: Final = frozenset({"entry.erase", "entry.restore", "member.leave"})
-"""Kinds that a suspended member may publish: what is its own it may take back, and go."""
+WHILE_SUSPENDED: Final = WRITER_KINDS | {"entry.erase", "entry.restore", "member.leave"}
+"""Kinds that a suspended member may publish: what is its own it may take back, and go; and what
+restores a writer, be it its own or another's."""
 VOTING: Final[frozenset[Role]] = frozenset(
     {"carrier", "coordinator", "member", "steward", "supplier"}
 )

@@ -33,6 +33,12 @@ from sheaf_protocol.records.pool import (
     PoolOpen,
     TierBound,
 )
+from sheaf_protocol.records.recovery import (
+    WriterLost,
+    WriterOverride,
+    WriterPromise,
+    WriterSucceed,
+)
 from sheaf_protocol.records.registry import KINDS, PRIVATE, Record, decode_record, kind_of
 from sheaf_protocol.records.transport import TransportRequest, Visit
 from sheaf_protocol.records.values import Item, Place, Price, Vector, Window, line_amount
@@ -87,6 +93,10 @@ __all__ = [
     "Visit",
     "Window",
     "Withdrawal",
+    "WriterLost",
+    "WriterOverride",
+    "WriterPromise",
+    "WriterSucceed",
     "decode_record",
     "kind_of",
     "line_amount",

@@ -31,7 +31,7 @@ class Tariff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
-    """Like vehicles of one owner in one window. Only the owning writer grants holds on them.
+    """Like vehicles of one owner in one window. Only the owner's line grants holds on them.
 
     `resource` is what holds draw on; `vehicle` is what one of them carries; `depot` is where each
     trip starts and ends, as an index into the owner's travel table `table_ref`, whose rows hash to

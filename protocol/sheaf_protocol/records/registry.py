@@ -18,6 +18,7 @@ from sheaf_protocol.records import (
     offer,
     order,
     pool,
+    recovery,
 )
 from sheaf_protocol.records.transport import TransportRequest
 from sheaf_protocol.records.verdict import Verdict
@@ -72,6 +73,10 @@ Record: TypeAlias = (
     | bridge.BridgeExport
     | bridge.Bridged
     | bridge.TreatyBrake
+    | recovery.WriterLost
+    | recovery.WriterOverride
+    | recovery.WriterPromise
+    | recovery.WriterSucceed
 )
 
 KINDS: Final[Mapping[str, type[Record]]] = {
@@ -121,6 +126,10 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "travel.table": capacity.TravelTable,
     "treaty.brake": bridge.TreatyBrake,
     "verdict": Verdict,
+    "writer.lost": recovery.WriterLost,
+    "writer.override": recovery.WriterOverride,
+    "writer.promise": recovery.WriterPromise,
+    "writer.succeed": recovery.WriterSucceed,
 }
 
 PRIVATE: Final = frozenset({"curve.opening", "order.place", "order.response"})

@@ -50,6 +50,7 @@ from sheaf_protocol.testing.private_demand_readings import (
     read_sum_tree,
     read_totals,
 )
+from sheaf_protocol.testing.recovery_readings import read_close, read_line, read_promise
 from sheaf_protocol.testing.sync_readings import read_frontier, read_link, read_subscription
 from sheaf_protocol.testing.treaty_readings import (
     read_agreement,
@@ -356,6 +357,9 @@ _PLAIN: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "17-disclosure": read_disclosure,
     "17-sum-tree": read_sum_tree,
     "17-totals": read_totals,
+    "18-close": read_close,
+    "18-line": read_line,
+    "18-promise": read_promise,
 }
 
 READINGS: Final = {folder: _strict(reading) for folder, reading in _PLAIN.items()}

@@ -48,6 +48,7 @@ class NodeProcess:
             detail = f"expected {self.home.player.name} to keep running; its last words: {tail}"
             raise Refusal("demo.node_died", detail)
         self.restarts += 1
+        self._close_input()
         self._process = self._start()
 
     def stop(self) -> None:
@@ -63,6 +64,9 @@ class NodeProcess:
             self._process.kill()
             self._process.wait()
         self._log.close()
+        self._close_input()
+
+    def _close_input(self) -> None:
         if self._process.stdin is not None:
             self._process.stdin.close()
 

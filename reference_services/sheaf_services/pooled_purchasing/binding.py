@@ -2,7 +2,7 @@
 
 A close binds the demands that it lists to its pool, so that two pools of one item never award a
 line twice. Only a lapse as the owner's first word on that pool sets them free again. Both are
-places in the owner's own log, so every node finds the same demands bound without judging anything.
+places in the owner's own line, so every node finds the same demands bound without judging anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ItemKey: TypeAlias = tuple[str, str, int]
 
 
 class Bindings:
-    """The demands bound by one writer's closes; to be told of them in the order of its log."""
+    """The demands bound by the closes of one line of writers; to be told of them in its order."""
 
     def __init__(self) -> None:
         self._pool_of: dict[ItemKey, dict[EntryId, EntryId]] = {}

@@ -8,6 +8,7 @@ out in silence. Nothing here depends on the order in which entries arrived (spec
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -33,19 +34,24 @@ from sheaf_services.pooled_purchasing.landed import MAX_LINE_AMOUNT, carriage_to
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from sheaf_protocol.lineage import Link
     from sheaf_protocol.log import Head
 
 R_co = TypeVar("R_co", covariant=True)
 L = TypeVar("L", Demand, Offer)
 
-Log: TypeAlias = tuple[CoopId, WriterId]
-"""One writer's log inside the federation at hand."""
+Line: TypeAlias = tuple[CoopId, WriterId]
+"""A writer and its successors inside the federation at hand, by the first of them."""
+
+PlaceOf: TypeAlias = Callable[[CoopId, WriterId, int], tuple[WriterId, int]]
+"""Tells the line of a writer, and where in it an entry of its log stands."""
 
 MAX_OFFERS: Final = 256
 """Offers that a close may list."""
 
 MAX_CUT: Final = 256
-"""Logs that an owner here names in a close: its own, and those with lines for the item."""
+"""Logs that an owner here names in a close: one of its own line, and one of each with lines for
+the item."""
 
 _CLOSE_BYTES: Final = 65_000
 _CUT_BYTES: Final = 130
@@ -57,6 +63,11 @@ MAX_BOUNDS: Final = 768
 would outgrow the 65,536 bytes of a payload."""
 
 
+def alone(_: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
+    """Return where an entry stands in its line if no writer ever succeeded another."""
+    return wid, seq
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen(Generic[R_co]):
     """One entry as a node holds it: its id, its place and its record."""
@@ -66,11 +77,18 @@ class Seen(Generic[R_co]):
     wid: WriterId
     seq: int
     record: R_co
+    link: Link | None = None
+    """Where its writer stands in its line; None where it is alone in it."""
 
     @property
-    def log(self) -> Log:
-        """The log it stands in."""
-        return (self.cid, self.wid)
+    def line(self) -> Line:
+        """The line that its writer is of."""
+        return (self.cid, self.wid if self.link is None else self.link.root)
+
+    @property
+    def place(self) -> int:
+        """Its number in that line."""
+        return self.seq if self.link is None else self.link.place_of(self.seq)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +117,8 @@ class Book:
     Forked logs are the caller's to cut: an entry at or after a fork is not added.
     """
 
-    def __init__(self, entries: Iterable[Seen[Record]] = ()) -> None:
+    def __init__(self, entries: Iterable[Seen[Record]] = (), place_of: PlaceOf = alone) -> None:
+        self._place_of = place_of
         self._demands: _Lines[Demand] = _Lines()
         self._offers: _Lines[Offer] = _Lines()
         for entry in entries:
@@ -113,9 +132,9 @@ class Book:
             case Offer():
                 self._offers.add(cast("Seen[Offer]", entry))
             case Withdrawal(demand=target):
-                self._demands.withdraw(target, entry.log, entry.seq)
+                self._demands.withdraw(target, entry.line, entry.place)
             case OfferWithdrawal(offer=target):
-                self._offers.withdraw(target, entry.log, entry.seq)
+                self._offers.withdraw(target, entry.line, entry.place)
             case _:
                 pass
 
@@ -128,7 +147,7 @@ class Book:
         one close can list, co-ops take turns, each with its lowest ids: a member that floods an
         item crowds out nobody. The others wait for another pool (POOL-7).
         """
-        upto = {(line.cid, line.wid): line.seq for line in cut}
+        upto = self._upto((line.cid, line.wid, line.seq) for line in cut)
         key = pool.item.key
         demands = [
             seen
@@ -137,17 +156,20 @@ class Book:
         ]
         matching = [s for s in self._offers.standing(key, upto) if matches_offer(pool, s.record)]
         offers = _listable(matching)
-        logs = self._demands.logs_within(key, upto) | self._offers.logs_within(key, upto)
-        listed = _in_turns(demands)[: _room(len(logs), len(offers))]
+        lines = self._demands.lines_within(key, upto) | self._offers.lines_within(key, upto)
+        listed = _in_turns(demands)[: _room(len(lines), len(offers))]
         return Counted(demands=tuple(sorted(listed, key=_by_id)), offers=tuple(offers))
 
-    def wanted(self, upto: Mapping[Log, int]) -> Iterator[tuple[str, str, int]]:
-        """Yield the key of each item that a demand stands for at the cuts."""
+    def wanted(
+        self, read: Iterable[tuple[CoopId, WriterId, int]]
+    ) -> Iterator[tuple[str, str, int]]:
+        """Yield the key of each item that a demand stands for where each log was read so far."""
+        upto = self._upto(read)
         return (key for key in self._demands.items() if self._demands.standing(key, upto))
 
-    def logs_for(self, key: tuple[str, str, int]) -> set[Log]:
-        """Return the logs that hold any line for an item: those that a cut has to name."""
-        return self._demands.logs_for(key) | self._offers.logs_for(key)
+    def lines_for(self, key: tuple[str, str, int]) -> set[Line]:
+        """Return whose lines hold anything for an item: those that a cut has to name."""
+        return self._demands.lines_for(key) | self._offers.lines_for(key)
 
     def inputs(
         self,
@@ -166,49 +188,60 @@ class Book:
             decided=decided,
         )
 
+    def _upto(self, read: Iterable[tuple[CoopId, WriterId, int]]) -> Mapping[Line, int]:
+        """Return how far lines of writers were read, where their logs were read so far.
+
+        Whoever read a successor's log read all before it: of one line the furthest place counts.
+        """
+        upto: defaultdict[Line, int] = defaultdict(int)
+        for cid, wid, seq in read:
+            root, place = self._place_of(cid, wid, seq)
+            upto[cid, root] = max(upto[cid, root], place)
+        return upto
+
 
 class _Lines(Generic[L]):
-    """Lines of one kind: the same reference again, in the same log, is the same line."""
+    """Lines of one kind: the same reference again, by the same writers, is the same line."""
 
     def __init__(self) -> None:
-        self._by_ref: dict[tuple[Log, str], dict[int, Seen[L]]] = defaultdict(dict)
-        self._refs_of: dict[tuple[str, str, int], dict[tuple[Log, str], None]] = defaultdict(dict)
-        self._withdrawn: dict[tuple[EntryId, Log], int] = {}
+        self._by_ref: dict[tuple[Line, str], dict[int, Seen[L]]] = defaultdict(dict)
+        self._refs_of: dict[tuple[str, str, int], dict[tuple[Line, str], None]] = defaultdict(dict)
+        self._withdrawn: dict[tuple[EntryId, Line], int] = {}
 
     def add(self, entry: Seen[L]) -> None:
-        line = (entry.log, entry.record.ref)
-        self._by_ref[line][entry.seq] = entry
-        self._refs_of[entry.record.item.key][line] = None
+        ref = (entry.line, entry.record.ref)
+        self._by_ref[ref][entry.place] = entry
+        self._refs_of[entry.record.item.key][ref] = None
 
-    def withdraw(self, target: EntryId, log: Log, seq: int) -> None:
-        # Only the log that wrote a line can take it back; another's withdrawal is kept under
+    def withdraw(self, target: EntryId, by: Line, place: int) -> None:
+        # Only the writers that wrote a line can take it back; another's withdrawal is kept under
         # the other's name and so never found.
-        known = self._withdrawn.get((target, log), seq)
-        self._withdrawn[target, log] = min(known, seq)
+        known = self._withdrawn.get((target, by), place)
+        self._withdrawn[target, by] = min(known, place)
 
     def items(self) -> Iterable[tuple[str, str, int]]:
         """Return the items that any line was for at any time."""
         return self._refs_of
 
-    def logs_for(self, key: tuple[str, str, int]) -> set[Log]:
-        """Return the logs with a line that was for an item at any time."""
-        return {log for log, _ in self._refs_of.get(key, ())}
+    def lines_for(self, key: tuple[str, str, int]) -> set[Line]:
+        """Return whose lines were for an item at any time."""
+        return {by for by, _ in self._refs_of.get(key, ())}
 
-    def logs_within(self, key: tuple[str, str, int], upto: Mapping[Log, int]) -> set[Log]:
-        """Return the logs with such a line at or below the cuts."""
-        lines = self._refs_of.get(key, ())
-        return {line[0] for line in lines if min(self._by_ref[line]) <= upto.get(line[0], 0)}
+    def lines_within(self, key: tuple[str, str, int], upto: Mapping[Line, int]) -> set[Line]:
+        """Return whose lines were for it at or below the cuts."""
+        refs = self._refs_of.get(key, ())
+        return {ref[0] for ref in refs if min(self._by_ref[ref]) <= upto.get(ref[0], 0)}
 
-    def standing(self, key: tuple[str, str, int], upto: Mapping[Log, int]) -> list[Seen[L]]:
+    def standing(self, key: tuple[str, str, int], upto: Mapping[Line, int]) -> list[Seen[L]]:
         """Return the lines for an item that stand at the cuts, by entry id."""
         found = []
-        for log, ref in self._refs_of.get(key, ()):
-            last = upto.get(log, 0)
-            seqs = [seq for seq in self._by_ref[log, ref] if seq <= last]
-            if not seqs:
+        for by, ref in self._refs_of.get(key, ()):
+            last = upto.get(by, 0)
+            places = [place for place in self._by_ref[by, ref] if place <= last]
+            if not places:
                 continue
-            latest = self._by_ref[log, ref][max(seqs)]
-            withdrawn_at = self._withdrawn.get((latest.id, log))
+            latest = self._by_ref[by, ref][max(places)]
+            withdrawn_at = self._withdrawn.get((latest.id, by))
             is_withdrawn = withdrawn_at is not None and withdrawn_at <= last
             # A later line under the same reference may be for another item: then it is not here.
             if latest.record.item.key == key and not is_withdrawn:
@@ -250,20 +283,30 @@ def inputs_hash(pool: EntryId, demands: Iterable[EntryId], offers: Iterable[Entr
 
 
 def make_cut(
-    heads: Sequence[tuple[CoopId, WriterId, Head]], logs: set[Log], own: Log
+    heads: Sequence[tuple[CoopId, WriterId, Head]],
+    lines: set[Line],
+    own: Line,
+    place_of: PlaceOf = alone,
 ) -> list[LogCut]:
-    """Return the cut of a close: how far our own log and the logs with lines were read.
+    """Return the cut of a close: how far our own line and those with lines for the item were read.
 
-    A log without a line for the item has nothing that could count, and naming it would let a member
-    with a thousand writers make every close too large. Beyond `MAX_CUT` co-ops take turns.
+    Writers without such a line have nothing that could count, and naming them would let a member
+    with a thousand writers make every close too large. Of a line of writers its furthest entry is
+    named, which says that all before it was read. Beyond `MAX_CUT` co-ops take turns.
     """
-    named = [head for head in heads if head[:2] in logs and head[:2] != own]
+    furthest: dict[Line, tuple[CoopId, WriterId, Head]] = {}
+    places: dict[Line, int] = {}
+    for cid, wid, head in heads:
+        root, place = place_of(cid, wid, head.seq)
+        if place > places.get((cid, root), 0):
+            furthest[cid, root], places[cid, root] = (cid, wid, head), place
     turns: Counter[CoopId] = Counter()
     ranked = []
-    for cid, wid, head in named:
-        ranked.append((turns[cid], cid, wid, head))
-        turns[cid] += 1
-    chosen = [head for head in heads if head[:2] == own]
+    for line, (cid, wid, head) in furthest.items():
+        if line in lines and line != own:
+            ranked.append((turns[cid], cid, wid, head))
+            turns[cid] += 1
+    chosen = [furthest[own]] if own in furthest else []
     chosen += [(cid, wid, head) for _, cid, wid, head in sorted(ranked)[: MAX_CUT - 1]]
     return [
         LogCut(cid=cid, head=Digest(head.id), seq=head.seq, wid=wid)
@@ -271,12 +314,12 @@ def make_cut(
     ]
 
 
-def _room(logs: int, offers: int) -> int:
+def _room(lines: int, offers: int) -> int:
     """Return how many demands a close can list beside its cut and its offers.
 
-    Only logs with lines are reckoned: an owner that pads its cut keeps nobody out.
+    Only writers with lines are reckoned: an owner that pads its cut keeps nobody out.
     """
-    left = _CLOSE_BYTES - _CUT_BYTES * min(logs + 1, MAX_CUT) - _ID_BYTES * offers
+    left = _CLOSE_BYTES - _CUT_BYTES * min(lines + 1, MAX_CUT) - _ID_BYTES * offers
     return min(MAX_ITEMS, left // _ID_BYTES)
 
 

@@ -29,7 +29,7 @@ from sheaf_protocol.records import (
 )
 from sheaf_services.pooled_purchasing.binding import Bindings
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft, Lapse, evaluate
-from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen
+from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen, alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,18 +38,19 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId, EntryId, WriterId
     from sheaf_protocol.log import Head
     from sheaf_protocol.records import Allocation
-    from sheaf_services.pooled_purchasing.inputs import Log
+    from sheaf_services.pooled_purchasing.inputs import Line, PlaceOf
 
 Decision: TypeAlias = Award | PoolLapse
 
 MOST_DECISIONS: Final = 8
-"""Decisions of one writer on one pool that are judged; an honest owner needs one. Every node signs
-a verdict on each, so without a limit one entry of an attacker would cost one of everybody."""
+"""Decisions of one line of writers on one pool that are judged; an honest owner needs one. Every
+node signs a verdict on each, so without a limit one entry of an attacker would cost one of
+everybody."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Pool:
-    """One pool: its opening, its first close and its decisions in the order of the owner's log."""
+    """One pool: its opening, its first close and its decisions in the order of the owner's line."""
 
     opening: Seen[PoolOpen]
     close: Seen[PoolClose] | None = None
@@ -58,41 +59,49 @@ class Pool:
     decisions: list[Seen[Decision]] = field(default_factory=list)
 
     def by_owner(self) -> Iterator[Seen[Decision]]:
-        """Yield the owner's decisions in the order of its log."""
+        """Yield the owner's decisions in the order of its line."""
         opening = self.opening
-        return (seen for seen in self.decisions if seen.log == opening.log)
+        return (seen for seen in self.decisions if seen.line == opening.line)
 
 
 class Ledger:
-    """Facts by entry id, as one writer's node sees them; only a pool's owner moves the pool."""
+    """Facts by entry id, as one writer's node sees them; only a pool's owner moves the pool.
 
-    def __init__(self, cid: CoopId, wid: WriterId) -> None:
-        self.book = Book()
+    Whatever a writer owns its successors own: `line` is what our own writer is of.
+    """
+
+    def __init__(self, cid: CoopId, line: WriterId, place_of: PlaceOf = alone) -> None:
+        self.book = Book(place_of=place_of)
         self.pools: dict[EntryId, Pool] = {}
         self.orders: dict[EntryId, Seen[Order]] = {}
-        self._cid, self._wid = cid, wid
+        self._line = (cid, line)
         self._responses: defaultdict[EntryId, dict[CoopId, OrderResponse]] = defaultdict(dict)
         self._lines: dict[str, Seen[Demand]] = {}
-        self._elsewhere: dict[tuple[WriterId, str], Seen[Demand]] = {}
-        self._prices: defaultdict[WriterId, dict[str, Seen[Offer]]] = defaultdict(dict)
-        self._withdrawn: set[tuple[EntryId, WriterId]] = set()
-        self._heads: Mapping[Log, int] = {}
+        self._elsewhere: dict[tuple[Line, str], Seen[Demand]] = {}
+        self._prices: defaultdict[Line, dict[str, Seen[Offer]]] = defaultdict(dict)
+        self._withdrawn: set[tuple[EntryId, Line]] = set()
+        self._heads: Mapping[tuple[CoopId, WriterId], int] = {}
         self._inputs: dict[EntryId, Inputs] = {}
         self._results: dict[EntryId, AwardDraft | Lapse | None] = {}
         self._verdicts: dict[EntryId, str] = {}
-        self._bindings: defaultdict[Log, Bindings] = defaultdict(Bindings)
+        self._bindings: defaultdict[Line, Bindings] = defaultdict(Bindings)
         # The owner's own records follow its opening; another's decision may be read before it.
         self._early: defaultdict[EntryId, list[Seen[Decision]]] = defaultdict(list)
-        self._early_by: Counter[WriterId] = Counter()
+        self._early_by: Counter[Line] = Counter()
 
     def fold(self, record: SeenRecord) -> None:
         """Learn one record."""
         seen: Seen[Any] = Seen(
-            id=record.id, cid=record.cid, wid=record.wid, seq=record.seq, record=record.record
+            id=record.id,
+            cid=record.cid,
+            wid=record.wid,
+            seq=record.seq,
+            record=record.record,
+            link=record.link,
         )
         match record.record:
             case PoolOpen(owner=owner):
-                if owner == record.wid:
+                if record.is_of(owner):
                     self.pools[record.id] = Pool(opening=seen)
                     for decision in self._early.pop(record.id, ()):
                         self._decide(self.pools[record.id], decision)
@@ -102,7 +111,7 @@ class Ledger:
                 self._note_decision(pool_id, seen)
             case Verdict(subject=subject, code=code):
                 # Others' verdicts are for people to read in the log; no rule here rests on them.
-                if record.wid == self._wid:
+                if self.is_own(seen):
                     self._verdicts.setdefault(subject, code)
             case Order():
                 self.orders[record.id] = seen
@@ -116,17 +125,21 @@ class Ledger:
         """Learn how far each log was folded."""
         self._heads = {(cid, wid): head.seq for cid, wid, head in heads}
 
+    def is_own(self, seen: Seen[Any]) -> bool:
+        """Return whether an entry is of our own writer, or one that it succeeded."""
+        return seen.line == self._line
+
     # --- lines ------------------------------------------------------------------------------
 
     def own_lines(self) -> Mapping[str, Seen[Demand]]:
-        """Return this writer's newest demand under each reference."""
+        """Return the newest demand of our own writers under each reference."""
         return self._lines
 
     def lines_elsewhere(self, now_ms: int) -> Mapping[str, Seen[Demand]]:
         """Return the demands that still bind this co-op under another writer of its own.
 
-        A writer was replaced, or the co-op runs two nodes. Each log's lines count by themselves, so
-        the same list published under a second writer would be bought twice.
+        The co-op runs two nodes, or a writer ended that nobody succeeded. Such lines count by
+        themselves, so the same list published under a second writer would be bought twice.
         """
         bought = {seen.id for _, _, inputs in self.awarded() for seen in inputs.demands}
         return {
@@ -136,8 +149,8 @@ class Ledger:
         }
 
     def own_prices(self) -> Mapping[str, Seen[Offer]]:
-        """Return this writer's newest offer under each reference."""
-        return self._prices[self._wid]
+        """Return the newest offer of our own writers under each reference."""
+        return self._prices[self._line]
 
     def offers(self) -> list[Seen[Offer]]:
         """Return every offer that stands."""
@@ -150,17 +163,17 @@ class Ledger:
 
     def wanted(self) -> Iterator[tuple[str, str, int]]:
         """Yield the key of each item that anybody wants by now."""
-        return self.book.wanted(self._heads)
+        return self.book.wanted((*log, seq) for log, seq in self._heads.items())
 
     def is_withdrawn(self, line: Seen[Any]) -> bool:
-        """Return whether a line or offer was taken back by its own writer."""
-        return (line.id, line.wid) in self._withdrawn
+        """Return whether a line or offer was taken back by its own writer or a successor."""
+        return (line.id, line.line) in self._withdrawn
 
     # --- pools ------------------------------------------------------------------------------
 
     def bound(self, opening: Seen[PoolOpen]) -> frozenset[EntryId]:
         """Return the demands that the pools of a pool's owner hold by now."""
-        return self._bindings[opening.log].bound(opening.record.item.key)
+        return self._bindings[opening.line].bound(opening.record.item.key)
 
     def inputs(self, pool: Pool) -> Inputs | None:
         """Return what the pool is decided on, or None while it is open or we lack part of it.
@@ -188,9 +201,9 @@ class Ledger:
 
     def unjudged(self, pool: Pool) -> Seen[Decision] | None:
         """Return the next decision that we owe a verdict, the owner's first and in its order."""
-        owner = pool.opening.wid
+        owner = pool.opening.line
         waiting = (seen for seen in pool.decisions if seen.id not in self._verdicts)
-        return min(waiting, key=lambda seen: (seen.wid != owner, seen.seq), default=None)
+        return min(waiting, key=lambda seen: (seen.line != owner, seen.place), default=None)
 
     def judged_by(self, inputs: Inputs, pool: Pool, decision: Seen[Decision]) -> Inputs:
         """Return the inputs with the decision that had ended the pool before this one, if any.
@@ -199,7 +212,7 @@ class Ledger:
         sets demands free for other pools (POOL-6), which a later award would take twice.
         """
         for earlier in pool.by_owner():
-            if earlier.seq >= decision.seq:
+            if earlier.place >= decision.place:
                 break
             if isinstance(earlier.record, PoolLapse) or self.verdict(earlier.id) == OK:
                 return replace(inputs, decided=earlier.id)
@@ -243,39 +256,39 @@ class Ledger:
     def _note_line(self, seen: Seen[Any]) -> None:
         match seen.record:
             case Demand(ref=ref):
-                if seen.wid == self._wid:
+                if self.is_own(seen):
                     self._lines[ref] = seen
-                elif seen.cid == self._cid:
-                    self._elsewhere[seen.wid, ref] = seen
+                elif seen.cid == self._line[0]:
+                    self._elsewhere[seen.line, ref] = seen
             case Offer(ref=ref):
-                self._prices[seen.wid][ref] = seen
+                self._prices[seen.line][ref] = seen
             case Withdrawal(demand=line) | OfferWithdrawal(offer=line):
-                self._withdrawn.add((line, seen.wid))
+                self._withdrawn.add((line, seen.line))
             case _:
                 return
 
     def _close(self, pool_id: EntryId, seen: Seen[PoolClose]) -> None:
         """The first close counts; a second one by the owner, like any by another, does not."""
         pool = self.pools.get(pool_id)
-        if pool is None or pool.opening.log != seen.log or pool.close is not None:
+        if pool is None or pool.opening.line != seen.line or pool.close is not None:
             return
         pool.close, pool.bound = seen, self.bound(pool.opening)
         key = pool.opening.record.item.key
-        self._bindings[seen.log].bind(key, pool_id, seen.record.demands)
+        self._bindings[seen.line].bind(key, pool_id, seen.record.demands)
 
     def _note_decision(self, pool_id: EntryId, seen: Seen[Decision]) -> None:
         pool = self.pools.get(pool_id)
         if pool is not None:
             self._decide(pool, seen)
-        elif self._early_by[seen.wid] < MOST_DECISIONS:
-            self._early_by[seen.wid] += 1
+        elif self._early_by[seen.line] < MOST_DECISIONS:
+            self._early_by[seen.line] += 1
             self._early[pool_id].append(seen)
 
     def _decide(self, pool: Pool, seen: Seen[Decision]) -> None:
-        is_owner = seen.log == pool.opening.log
+        is_owner = seen.line == pool.opening.line
         if is_owner and isinstance(seen.record, PoolLapse) and not any(pool.by_owner()):
-            self._bindings[seen.log].release(pool.opening.record.item.key, pool.opening.id)
-        if sum(known.wid == seen.wid for known in pool.decisions) < MOST_DECISIONS:
+            self._bindings[seen.line].release(pool.opening.record.item.key, pool.opening.id)
+        if sum(known.line == seen.line for known in pool.decisions) < MOST_DECISIONS:
             pool.decisions.append(seen)
 
 

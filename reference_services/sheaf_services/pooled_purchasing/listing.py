@@ -67,7 +67,7 @@ def verify_close(inputs: Inputs) -> None:
     The caller holds every log up to the cut; `inputs` come from there.
     """
     pool, close = inputs.pool, inputs.close
-    if close.wid != pool.record.owner or close.cid != pool.cid:
+    if close.line != pool.line:
         raise Refusal("close.not_owner", f"expected the pool's owner, got {short(close.wid)}")
     if close.record.pool != pool.id:
         detail = f"expected pool {short(pool.id)}, got {short(close.record.pool)}"
@@ -79,7 +79,7 @@ def verify_close(inputs: Inputs) -> None:
 def verify_lapse(inputs: Inputs, lapse: Seen[PoolLapse]) -> None:
     """Return if the pool ends without an award for the reason given, else raise `lapse.*`."""
     pool, record = inputs.pool, lapse.record
-    if lapse.wid != pool.record.owner or lapse.cid != pool.cid:
+    if lapse.line != pool.line:
         raise Refusal("lapse.not_owner", f"expected the pool's owner, got {short(lapse.wid)}")
     if record.pool != pool.id:
         raise Refusal("lapse.pool", f"expected pool {short(pool.id)}, got {short(record.pool)}")
@@ -111,7 +111,7 @@ def require_cut(inputs: Inputs) -> None:
     logs = {(cut.cid, cut.wid) for cut in close.record.cut}
     if len(logs) < len(close.record.cut):
         raise Refusal("close.cut_twice", "expected one cut for each log, got two for one")
-    held = {(*seen.log, seen.seq): seen.id for seen in (*inputs.demands, *inputs.offers)}
+    held = {(seen.cid, seen.wid, seen.seq): seen.id for seen in (*inputs.demands, *inputs.offers)}
     for cut in close.record.cut:
         own = held.get((cut.cid, cut.wid, cut.seq), cut.head)
         if own != cut.head:

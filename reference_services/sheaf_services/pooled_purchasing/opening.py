@@ -59,7 +59,7 @@ def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]
     running = {
         (pool.opening.record.item.key, pool.opening.record.reference.currency)
         for pool in ledger.pools.values()
-        if pool.opening.wid == context.wid
+        if ledger.is_own(pool.opening)
         and pool.close is None
         and pool.opening.record.zone == given["zone"]
     }
@@ -142,7 +142,7 @@ def _opening(
         may_close_early=options["may_close_early"] == "1",
         mode="open",
         objective=SINGLE_OFFER,
-        owner=context.wid,
+        owner=context.line,
         ration=PROPORTIONAL,
         reference=Price(amount=offer.tiers[0].amount, base=offer.base, currency=offer.currency),
         title=offer.item.name,

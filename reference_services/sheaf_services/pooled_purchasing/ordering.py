@@ -19,7 +19,7 @@ from sheaf_protocol.records import DropLine, Order, OrderResponse, Place
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sheaf_protocol.digest import CoopId, EntryId, WriterId
+    from sheaf_protocol.digest import CoopId, EntryId
     from sheaf_protocol.records import Allocation, Offer
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Ledger, Pool
@@ -32,18 +32,16 @@ TWICE: Final = "order.twice"
 NO_AWARD: Final = "order.no_award"
 
 
-def orders_of(
-    ledger: Ledger, wid: WriterId, drop: Place | UnsetType
-) -> Iterator[tuple[Order, EntryId, CoopId]]:
+def orders_of(ledger: Ledger, drop: Place | UnsetType) -> Iterator[tuple[Order, EntryId, CoopId]]:
     """Yield the orders that this writer owes, with the award and supplier of each."""
     ordered = {
         line.demand
         for seen in ledger.orders.values()
-        if seen.wid == wid
+        if ledger.is_own(seen)
         for line in seen.record.lines
     }
     for pool, award, inputs in ledger.awarded():
-        own = {seen.id for seen in inputs.demands if seen.wid == wid} - ordered
+        own = {seen.id for seen in inputs.demands if ledger.is_own(seen)} - ordered
         leaves = [leaf for leaf in ledger.leaves(pool) if leaf.demand in own]
         # Another coordinator's award may have had the same line: the first one ordered stands.
         ordered.update(leaf.demand for leaf in leaves)

@@ -69,7 +69,7 @@ class PooledPurchasing:
     def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
         self._context = context
         self._place = _place(settings)
-        self._ledger = Ledger(context.cid, context.wid)
+        self._ledger = Ledger(context.cid, context.line, context.place_of)
         self._kept: frozenset[EntryId] | None = None
         """What pools rest on, worked out when asked for."""
 
@@ -116,7 +116,7 @@ class PooledPurchasing:
         # published in the same turn sets demands free only for the closes after it.
         self._close([pool for pool in self._own_open() if self._is_due(pool)])
         for pool in self._ledger.pools.values():
-            if pool.opening.wid == self._context.wid:
+            if self._ledger.is_own(pool.opening):
                 self._decide_pool(pool)
             self._judge(pool)
         for order, award_id, supplier in self._orders():
@@ -128,7 +128,7 @@ class PooledPurchasing:
 
     def _own_open(self) -> list[Pool]:
         pools = self._ledger.pools.values()
-        return [p for p in pools if p.close is None and p.opening.wid == self._context.wid]
+        return [p for p in pools if p.close is None and self._ledger.is_own(p.opening)]
 
     def _is_due(self, pool: Pool) -> bool:
         """Return whether an own pool's time has come, by our clock."""
@@ -143,8 +143,9 @@ class PooledPurchasing:
         had: set[EntryId] = set()
         for pool in pools:
             opening = pool.opening
-            logs = self._ledger.book.logs_for(opening.record.item.key)
-            cut = make_cut(self._context.heads(), logs, opening.log)
+            lines = self._ledger.book.lines_for(opening.record.item.key)
+            heads, place_of = self._context.heads(), self._context.place_of
+            cut = make_cut(heads, lines, opening.line, place_of)
             bound = self._ledger.bound(opening) | had
             counted = self._ledger.book.counted(opening.record, cut, bound)
             close = PoolClose(
@@ -174,7 +175,7 @@ class PooledPurchasing:
     def _judge(self, pool: Pool) -> None:
         """Sign what we find of the decisions of a pool whose inputs we hold in full.
 
-        One decision a turn and in the order of the owner's log: whether a decision is the first
+        One decision a turn and in the order of the owner's line: whether a decision is the first
         right one depends on our verdict on those before it.
         """
         decision = self._ledger.unjudged(pool)
@@ -186,7 +187,7 @@ class PooledPurchasing:
         self._context.publish(verdict, refs=[decision.id])
 
     def _orders(self) -> list[tuple[Order, EntryId, CoopId]]:
-        return list(orders_of(self._ledger, self._context.wid, self._place))
+        return list(orders_of(self._ledger, self._place))
 
     def _answer_orders(self) -> None:
         if not self._has_role("supplier"):
@@ -271,7 +272,7 @@ class PooledPurchasing:
         return {"closed": len(pools), "skipped": _skipped(kept)}
 
     def _why_open(self, opening: Seen[PoolOpen]) -> str:
-        if opening.wid != self._context.wid:
+        if not self._ledger.is_own(opening):
             return "another co-op runs this pool"
         until = datetime.fromtimestamp(opening.record.closes_at_ms // 1000, UTC)
         return f"was opened to stay open until {until:%Y-%m-%d %H:%M} UTC"

@@ -83,7 +83,7 @@ def verify_award(inputs: Inputs, award: Seen[Award]) -> None:
 def _check_standing(inputs: Inputs, award: Seen[Award]) -> None:
     """The pool's owner decides, and on the close of this pool."""
     pool, close, record = inputs.pool, inputs.close, award.record
-    if award.wid != pool.record.owner or award.cid != pool.cid:
+    if award.line != pool.line:
         raise _refused("award.not_owner", "the pool's owner", short(award.wid))
     if record.pool != pool.id:
         raise _refused("award.pool", f"an award of pool {short(pool.id)}", short(record.pool))

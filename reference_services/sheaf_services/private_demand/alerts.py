@@ -79,7 +79,7 @@ def alerts(round_: Round, ledger: Ledger, context: ServiceContext) -> Iterator[A
     yield from _unread(round_, ledger, context)
     yield from _by_strangers(round_, context)
     yield from _unfounded(round_, found, ledger, context)
-    yield from _own_bid(round_, context)
+    yield from _own_bid(round_, ledger, context)
     yield from _own_share(round_, ledger, context)
     yield from _shown_to_us(round_, context)
     yield from _left_behind(round_, ledger, context)
@@ -106,7 +106,8 @@ def _owner_did(round_: Round, finding: Finding, context: ServiceContext) -> str:
 
 def _divided(round_: Round, context: ServiceContext) -> Iterator[Alert]:
     opening = round_.opening
-    if round_.decision is None and context.has_fork(opening.cid, opening.wid):
+    newest = opening.wid if opening.link is None else opening.link.writers[-1]
+    if round_.decision is None and context.has_fork(opening.cid, newest):
         did = "signed two entries for one place of its log: from there on nothing of it counts"
         yield _alert(round_, "log.forked", f"{_coordinator(round_, context)} {did}", (round_.id,))
 
@@ -158,7 +159,7 @@ def _rests_on_more(round_: Round, claim: CurveClaim) -> bool:
     )
 
 
-def _own_bid(round_: Round, context: ServiceContext) -> Iterator[Alert]:
+def _own_bid(round_: Round, ledger: Ledger, context: ServiceContext) -> Iterator[Alert]:
     """Yield what became of our newest bid other than being counted."""
     close, own = round_.close, round_.bids_of(context.cid)
     if not own:
@@ -169,8 +170,8 @@ def _own_bid(round_: Round, context: ServiceContext) -> Iterator[Alert]:
         sentence = f"{coordinator} found your bid {short(bid.id)} wrong: {receipt.record.fault}"
         yield _alert(round_, receipt.record.fault, sentence, (receipt.id, bid.id))
     elif receipt is None and close is not None:
-        cut = {(line.cid, line.wid): line.seq for line in close.record.cut}
-        if bid.seq > cut.get((bid.cid, bid.wid), 0):
+        upto = ledger.upto(close.record.cut)
+        if bid.place > upto.get((bid.cid, bid.line), 0):
             sentence = f"{coordinator} closed before it had read your bid {short(bid.id)}"
             yield _alert(round_, "curve.closed", sentence, (close.id, bid.id))
 
@@ -206,7 +207,7 @@ def _opened(round_: Round, bid: Bid, context: ServiceContext) -> str | None:
 
     The coordinator has looked at them already, and answered.
     """
-    if round_.opening.wid != context.wid:
+    if round_.opening.line != context.line:
         return fault_of(round_, bid) if bid.openings else None
     receipt = round_.receipt_for(bid.seen.id)
     fault = None if receipt is None else receipt.record.fault
@@ -215,7 +216,7 @@ def _opened(round_: Round, bid: Bid, context: ServiceContext) -> str | None:
 
 def _left_behind(round_: Round, ledger: Ledger, context: ServiceContext) -> Iterator[Alert]:
     """Yield that an own line does not roll over, since it may not be bid here (PRV-31)."""
-    found = rolling(round_, ledger, context.cid, context.wid)
+    found = rolling(round_, ledger, context.cid, context.line)
     lines = [ledger.line_of(bid) for bid in round_.bids_of(context.cid)]
     if found is None or any(line is not None and any(line.line) for line in lines):
         return

@@ -52,14 +52,14 @@ def chosen(round_: Round, cid: CoopId) -> Bid | None:
     return counted_bid(round_, cid)
 
 
-def rolled_over(round_: Round, ledger: Ledger, cid: CoopId, wid: WriterId) -> Line | None:
+def rolled_over(round_: Round, ledger: Ledger, cid: CoopId, line: WriterId) -> Line | None:
     """Return the line to bid again in a round, where it may be bid there (PRV-31)."""
-    found = rolling(round_, ledger, cid, wid)
+    found = rolling(round_, ledger, cid, line)
     return None if found is None or not _may(found[1], round_) else found[1]
 
 
 def rolling(
-    round_: Round, ledger: Ledger, cid: CoopId, wid: WriterId
+    round_: Round, ledger: Ledger, cid: CoopId, line: WriterId
 ) -> tuple[EntryId, Line] | None:
     """Return a bid and its line that is to roll over into a round, whether or not it may be bid.
 
@@ -72,19 +72,19 @@ def rolling(
         if other.question == round_.question and other.bids_of(cid):
             before = other
     bid = None if before is None else chosen(before, cid)
-    if bid is None or bid.seen.wid != wid or bid.seen.record.below_k != "roll_over":
+    if bid is None or bid.seen.line != line or bid.seen.record.below_k != "roll_over":
         return None
     opening = ledger.line_of(bid)
     return None if opening is None else (bid.seen.id, opening.line)
 
 
-def open_demands(round_: Round, ledger: Ledger, cid: CoopId, wid: WriterId) -> Iterator[Demand]:
+def open_demands(round_: Round, ledger: Ledger, cid: CoopId, line: WriterId) -> Iterator[Demand]:
     """Yield a withheld line as open demands, one for each price at which less is wanted (PRV-31).
 
     Together they want at each price what the line does.
     """
     bid = chosen(round_, cid)
-    if bid is None or bid.seen.wid != wid or bid.seen.record.below_k != "open":
+    if bid is None or bid.seen.line != line or bid.seen.record.below_k != "open":
         return
     opening = ledger.line_of(bid)
     if opening is None or not _may(opening.line, round_):

@@ -29,15 +29,15 @@ from sheaf_services.private_demand.judging import (
     opening_fault,
     totals_of,
 )
-from sheaf_services.private_demand.ledger import counting
+from sheaf_services.private_demand.ledger import alone, counting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sheaf_protocol.digest import CoopId, LogId, WriterId
+    from sheaf_protocol.digest import CoopId, WriterId
     from sheaf_protocol.log import Head
     from sheaf_protocol.private_demand import Line, Opening, Withheld
-    from sheaf_services.private_demand.ledger import Bid, Decision, Ledger, Round
+    from sheaf_services.private_demand.ledger import Bid, Decision, Ledger, PlaceOf, Round
 
 MOST_LOGS: Final = 380
 """Logs that are answered in a round: a close has 130 bytes for each and 34 for its bid, and a
@@ -51,38 +51,37 @@ MOST_BIDS: Final = 32
 def receipts(round_: Round, *, is_due: bool) -> Iterator[CurveReceipt]:
     """Yield the answers that are owed by now (PRV-19); when a round is due, to all bids read."""
     answered = {seen.record.bid for seen in round_.receipts}
-    for bid in chain(*_logs(round_).values()):
+    for bid in chain(*_lines(round_).values()):
         fault = None if bid.seen.id in answered else fault_of(round_, bid)
         if bid.seen.id in answered or (fault == "curve.no_opening" and not is_due):
             continue
         yield CurveReceipt(bid=bid.seen.id, curve=round_.id, fault=fault or UNSET)
 
 
-def close_of(round_: Round, heads: Sequence[tuple[CoopId, WriterId, Head]]) -> CurveClose:
+def close_of(
+    round_: Round,
+    heads: Sequence[tuple[CoopId, WriterId, Head]],
+    place_of: PlaceOf = alone,
+) -> CurveClose:
     """Return the close of a round whose bids are all answered (PRV-18, PRV-20).
 
-    The cut names our own log and those with bids, each as far as it was read, and not beyond the
-    last bid that was answered of a log that has more.
+    The cut names our own line and those with bids, each as far as it was read, and not beyond the
+    last bid that was answered of a line that has more.
     """
-    before = round_.receipts[-1].seq + 1 if round_.receipts else 0
+    before = round_.receipts[-1].place + 1 if round_.receipts else 0
     listed = (receipt.record.bid for receipt in counting(round_, before).values())
-    read = {(cid, wid): (head.seq, Digest(head.id)) for cid, wid, head in heads}
-    own = (round_.opening.cid, round_.opening.wid)
+    read = _furthest(heads, place_of)
+    own = round_.opening.line
     reached = {own: read[own]}
-    for bids in _logs(round_).values():
-        last = max((bid.seen for bid in bids), key=lambda seen: seen.seq)
-        log, place = (last.cid, last.wid), (last.seq, Digest(last.id))
-        is_whole = len(bids) < MOST_BIDS or log == own
+    for line, bids in _lines(round_).items():
+        last = max((bid.seen for bid in bids), key=lambda seen: (seen.place, seen.seq))
+        row = LogCut(cid=last.cid, head=Digest(last.id), seq=last.seq, wid=last.wid)
+        place = (last.place, row)
+        is_whole = len(bids) < MOST_BIDS or line == own
         # PRV-37: a log that was cut since is read to a place before the bid that counts of it.
-        reached[log] = max(read.get(log, place), place) if is_whole else place
-    return CurveClose(
-        bids=sorted(listed),
-        curve=round_.id,
-        cut=[
-            LogCut(cid=cid, head=head, seq=seq, wid=wid)
-            for (cid, wid), (seq, head) in sorted(reached.items())
-        ],
-    )
+        reached[line] = max(read.get(line, place), place, key=_far) if is_whole else place
+    rows = sorted((row for _, row in reached.values()), key=lambda row: (row.cid, row.wid))
+    return CurveClose(bids=sorted(listed), curve=round_.id, cut=rows)
 
 
 def decision_of(round_: Round, ledger: Ledger) -> Decision | None:
@@ -108,20 +107,37 @@ def decision_of(round_: Round, ledger: Ledger) -> Decision | None:
     )
 
 
-def _logs(round_: Round) -> Mapping[LogId, list[Bid]]:
-    """Return the first bids of the logs that are answered, those answered before at the front."""
+def _furthest(
+    heads: Sequence[tuple[CoopId, WriterId, Head]], place_of: PlaceOf
+) -> dict[WriterId, tuple[int, LogCut]]:
+    """Return how far each line was read: the place, and the row of a cut that names it."""
+    found: dict[WriterId, tuple[int, LogCut]] = {}
+    for cid, wid, head in heads:
+        line, place = place_of(cid, wid, head.seq)
+        if line not in found or found[line][0] < place:
+            row = LogCut(cid=cid, head=Digest(head.id), seq=head.seq, wid=wid)
+            found[line] = (place, row)
+    return found
+
+
+def _far(place: tuple[int, LogCut]) -> tuple[int, int]:
+    return (place[0], place[1].seq)
+
+
+def _lines(round_: Round) -> Mapping[WriterId, list[Bid]]:
+    """Return the first bids of the lines that are answered, those answered before at the front."""
     named = {seen.record.bid for seen in round_.receipts}
     bids = sorted(round_.bids.values(), key=lambda bid: bid.seen.id not in named)
-    found: dict[LogId, list[Bid]] = {}
+    found: dict[WriterId, list[Bid]] = {}
     turns: Counter[CoopId] = Counter()
     for bid in bids:
-        if bid.seen.log not in found:
+        if bid.seen.line not in found:
             if turns[bid.seen.cid] == MOST_LOGS_OF_ONE or len(found) == MOST_LOGS:
                 continue
             turns[bid.seen.cid] += 1
-            found[bid.seen.log] = []
-        if len(found[bid.seen.log]) < MOST_BIDS or bid.seen.log == round_.opening.log:
-            found[bid.seen.log].append(bid)
+            found[bid.seen.line] = []
+        if len(found[bid.seen.line]) < MOST_BIDS or bid.seen.line == round_.opening.line:
+            found[bid.seen.line].append(bid)
     return found
 
 

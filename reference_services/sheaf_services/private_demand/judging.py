@@ -80,7 +80,7 @@ def findings(round_: Round, ledger: Ledger) -> list[Finding]:
         return known
     found = list(_by_log(round_))
     if is_complete(round_, ledger) and round_.close is not None:
-        found = [*_by_list(round_, round_.close), *found, *_by_totals(round_, ledger)]
+        found = [*_by_list(round_, round_.close, ledger), *found, *_by_totals(round_, ledger)]
         ledger.found[round_.id] = found
     return found
 
@@ -131,38 +131,38 @@ def opening_fault(round_: Round, bid: Bid, opening: Opening) -> str | None:
     return bid.faults[opening]
 
 
-def _by_list(round_: Round, close: Seen[CurveClose]) -> Iterator[Finding]:
+def _by_list(round_: Round, close: Seen[CurveClose], ledger: Ledger) -> Iterator[Finding]:
     """Yield what is wrong with the list of bids: PRV-18, PRV-20, PRV-37."""
-    good = counting(round_, close.seq)
+    good = counting(round_, close.place)
     right = {receipt.record.bid for receipt in good.values()}
     listed = set(close.record.bids)
     for cid, receipt in sorted(good.items()):
         if receipt.record.bid not in listed:
             yield Finding("curve.omitted", (receipt.id, close.id), cid)
-    reached = _reached(round_, close)
+    reached = _reached(round_, close, ledger)
     for bid in close.record.bids:
         if bid not in reached:
             yield Finding("curve.uncounted", (close.id, bid))
         elif bid not in right:
             yield Finding("curve.uncounted", (close.id, bid), reached[bid].seen.cid)
-    answered = {seen.record.bid for seen in round_.receipts if seen.seq < close.seq}
+    answered = {seen.record.bid for seen in round_.receipts if seen.place < close.place}
     for id_, each in sorted(reached.items()):
         if id_ not in answered:
             yield Finding("curve.unanswered", (close.id, id_), each.seen.cid)
 
 
-def _reached(round_: Round, close: Seen[CurveClose]) -> dict[EntryId, Bid]:
+def _reached(round_: Round, close: Seen[CurveClose], ledger: Ledger) -> dict[EntryId, Bid]:
     """Return the bids of a round at or below the cut of its close."""
-    cut = {(line.cid, line.wid): line.seq for line in close.record.cut}
+    upto = ledger.upto(close.record.cut)
     return {
         id_: bid
         for id_, bid in round_.bids.items()
-        if bid.seen.seq <= cut.get((bid.seen.cid, bid.seen.wid), 0)
+        if bid.seen.place <= upto.get((bid.seen.cid, bid.seen.line), 0)
     }
 
 
 def _by_log(round_: Round) -> Iterator[Finding]:
-    """Yield what the owner's log shows by itself: PRV-35, PRV-23, PRV-22."""
+    """Yield what the owner's line shows by itself: PRV-35, PRV-23, PRV-22."""
     close = round_.close
     if close is not None and close.time_ms < round_.terms.closes_at_ms:
         yield Finding("curve.early", (close.id,))
@@ -172,7 +172,7 @@ def _by_log(round_: Round) -> Iterator[Finding]:
     for decision in round_.decisions:
         if close is None:
             yield Finding("curve.no_close", (decision.id,))
-        elif decision.seq < close.seq or decision.record.close != close.id:
+        elif decision.place < close.place or decision.record.close != close.id:
             yield Finding("curve.no_close", (decision.id, close.id))
 
 
@@ -229,5 +229,5 @@ def totals_of(round_: Round) -> Seen[CurveTotals] | None:
 
 
 def _place(close: Seen[CurveClose]) -> tuple[int, int, EntryId]:
-    """Return what orders closes in time: of one log's at one time, the first came first."""
-    return (close.time_ms, close.seq, close.id)
+    """Return what orders closes in time: of one line's at one time, the first came first."""
+    return (close.time_ms, close.place, close.id)

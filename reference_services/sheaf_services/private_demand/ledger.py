@@ -1,18 +1,20 @@
 """What a node has learned of private rounds, each fact under the entry that it is about.
 
 Between logs there is no order: a bid may be read before its round, a claim before what it is about.
-Only the owner's log moves a round, and is read in order. What strangers can make a node keep is
+Only the owner's line moves a round, and is read in order. What strangers can make a node keep is
 bounded for each writer.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from msgspec import UNSET
 
+from sheaf_protocol.digest import CoopId, WriterId
 from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.limits import DIFFERENCING_MS
 from sheaf_protocol.private_demand import Bounds, Commitment, Opening, read_commitment
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sheaf_node.plugins import SeenRecord
-    from sheaf_protocol.digest import CoopId, EntryId, LogId, WriterId
+    from sheaf_protocol.digest import EntryId
+    from sheaf_protocol.lineage import Link
     from sheaf_protocol.log import Head
+    from sheaf_protocol.records import LogCut
     from sheaf_services.private_demand.judging import Finding
 
 R_co = TypeVar("R_co", covariant=True)
 Decision: TypeAlias = CurveTotals | CurveWithhold
+PlaceOf: TypeAlias = Callable[[CoopId, WriterId, int], tuple[WriterId, int]]
+"""Tells the line of a writer, and where in it an entry of its log stands."""
 
 MOST_BY_OTHERS: Final = 16
 """Claims, and records that only an owner may write, that are kept of one writer in one round."""
@@ -52,10 +58,21 @@ class Seen(Generic[R_co]):
     id: EntryId
     cid: CoopId
     wid: WriterId
-    log: LogId
     seq: int
     time_ms: int
     record: R_co
+    link: Link | None = None
+    """Where its writer stands in its line; None where it is alone in it."""
+
+    @property
+    def line(self) -> WriterId:
+        """The line that its writer is of, by the first writer in it."""
+        return self.wid if self.link is None else self.link.root
+
+    @property
+    def place(self) -> int:
+        """Its number in that line."""
+        return self.seq if self.link is None else self.link.place_of(self.seq)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,7 +93,7 @@ class Bid:
 
 @dataclass(kw_only=True, slots=True)
 class Round:
-    """A round: what its owner said, in the order of its log, and what others said about it."""
+    """A round: what its owner said, in the order of its line, and what others said about it."""
 
     opening: Seen[CurveOpen]
     bids: dict[EntryId, Bid]
@@ -124,7 +141,7 @@ class Round:
         if not self.decisions or self.close is None:
             return None
         first = self.decisions[0]
-        follows = first.seq > self.close.seq and first.record.close == self.close.id
+        follows = first.place > self.close.place and first.record.close == self.close.id
         return first if follows else None
 
     def bids_of(self, cid: CoopId) -> list[Bid]:
@@ -136,18 +153,23 @@ class Round:
         return next((seen for seen in self.receipts if seen.record.bid == bid), None)
 
 
-class Ledger:
-    """Facts by entry id, as one writer's node sees them."""
+def alone(_: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
+    """Return where an entry stands in its line if no writer ever succeeded another."""
+    return wid, seq
 
-    def __init__(self, wid: WriterId) -> None:
+
+class Ledger:
+    """Facts by entry id, as the node of one line of writers sees them."""
+
+    def __init__(self, line: WriterId, place_of: PlaceOf = alone) -> None:
         self.rounds: dict[EntryId, Round] = {}
         self.own_refs: set[str] = set()
-        """References of demands that this writer published."""
+        """References of demands that our own line published."""
         self.sums: dict[EntryId, str | None] = {}
         """What is wrong with totals as sums, once worked out: the one check that takes long."""
         self.found: dict[EntryId, list[Finding]] = {}
         """What was found of each complete round, until anything is learned."""
-        self._wid = wid
+        self._line, self._place_of = line, place_of
         self._bids: defaultdict[EntryId, dict[EntryId, Bid]] = defaultdict(dict)
         self._bid: dict[EntryId, Bid] = {}
         self._openings: defaultdict[tuple[EntryId, CoopId], list[tuple[Opening, EntryId]]]
@@ -167,17 +189,25 @@ class Ledger:
         """Return whether a log was folded up to a place."""
         return self._heads.get((cid, wid), 0) >= seq
 
+    def upto(self, cut: Iterable[LogCut]) -> Mapping[tuple[CoopId, WriterId], int]:
+        """Return how far a cut reaches in each line: whoever read a successor read all before."""
+        reached: defaultdict[tuple[CoopId, WriterId], int] = defaultdict(int)
+        for row in cut:
+            line, place = self._place_of(row.cid, row.wid, row.seq)
+            reached[row.cid, line] = max(reached[row.cid, line], place)
+        return reached
+
     def in_order(self) -> Sequence[Round]:
         """Return all rounds, oldest first."""
         return sorted(self.rounds.values(), key=lambda each: (each.opening.time_ms, each.id))
 
     def note_before(self, bid: Bid) -> Opening | None:
-        """Return the opening that this writer noted for itself right before an own bid.
+        """Return the opening that our own line noted for itself right before an own bid.
 
         A bid's id is known when it is in the log, and only then can its opening name it. The note
         before it, sealed to ourselves, is what a node that died in between goes on from.
         """
-        return self._notes.get(bid.seen.seq - 1) if bid.seen.wid == self._wid else None
+        return self._notes.get(bid.seen.place - 1) if bid.seen.line == self._line else None
 
     def line_of(self, bid: Bid) -> Opening | None:
         """Return what we know an own bid to open to."""
@@ -205,10 +235,10 @@ class Ledger:
             id=record.id,
             cid=record.cid,
             wid=record.wid,
-            log=record.log,
             seq=record.seq,
             time_ms=record.time_ms,
             record=record.record,
+            link=record.link,
         )
         match record.record:
             case CurveBid():
@@ -218,10 +248,10 @@ class Ledger:
             case _ if record.is_contested:
                 return
             case CurveOpen(owner=owner):
-                if owner == record.wid:
+                if record.is_of(owner):
                     self._begin(seen)
             case Demand(ref=ref):
-                if record.wid == self._wid:
+                if record.line == self._line:
                     self.own_refs.add(ref)
             case CurveReceipt() | CurveClose() | CurveTotals() | CurveWithhold() | CurveClaim():
                 self._fold_said(record.record.curve, seen)
@@ -244,8 +274,8 @@ class Ledger:
     def _fold_opening(self, seen: Seen[CurveOpening]) -> None:
         record = seen.record
         opening = Opening(tuple(record.quantities), record.blinding)
-        if seen.wid == self._wid and record.bid not in self._bid:
-            self._notes[seen.seq] = opening
+        if seen.line == self._line and record.bid not in self._bid:
+            self._notes[seen.place] = opening
         bid = self._bid.get(record.bid)
         if bid is None:
             early = self._openings[record.bid, seen.cid]
@@ -258,14 +288,14 @@ class Ledger:
     def _fold_said(self, curve: EntryId, seen: Seen[Any]) -> None:
         round_ = self.rounds.get(curve)
         if round_ is None:
-            if self._early_by[seen.wid] < MOST_BY_OTHERS:
-                self._early_by[seen.wid] += 1
+            if self._early_by[seen.line] < MOST_BY_OTHERS:
+                self._early_by[seen.line] += 1
                 self._early[curve].append(seen)
             return
         self._round_of[seen.id] = curve
         if isinstance(seen.record, CurveClaim):
             _keep(round_.claims, seen)
-        elif seen.wid != round_.opening.wid:
+        elif seen.line != round_.opening.line:
             _keep(round_.strange, seen)
         else:
             self._fold_owner(round_, seen)
@@ -284,23 +314,23 @@ class Ledger:
 def counting(round_: Round, before: int) -> Mapping[CoopId, Seen[CurveReceipt]]:
     """Return the good receipt of the bid that counts of each co-op (PRV-20).
 
-    Receipts count before a place of the owner's log. In a log its author's order decides, so that
+    Receipts count before a place of the owner's line. In a line its author's order decides, so that
     who answers an older bid last brings it back no more than who answers it first.
     """
-    newest: dict[LogId, tuple[Seen[CurveBid], Seen[CurveReceipt]]] = {}
+    newest: dict[WriterId, tuple[Seen[CurveBid], Seen[CurveReceipt]]] = {}
     for receipt in round_.receipts:
         bid = round_.bids.get(receipt.record.bid)
-        is_good = receipt.seq < before and receipt.record.fault is UNSET
+        is_good = receipt.place < before and receipt.record.fault is UNSET
         if is_good and bid is not None and bid.commitment is not None:
-            known = newest.get(bid.seen.log)
-            if known is None or known[0].seq <= bid.seen.seq:
-                newest[bid.seen.log] = (bid.seen, receipt)
-    by_receipt = sorted(newest.values(), key=lambda pair: pair[1].seq)
+            known = newest.get(bid.seen.line)
+            if known is None or known[0].place <= bid.seen.place:
+                newest[bid.seen.line] = (bid.seen, receipt)
+    by_receipt = sorted(newest.values(), key=lambda pair: pair[1].place)
     return {bid.cid: receipt for bid, receipt in by_receipt}
 
 
 def _keep(kept: list[Seen[Any]], seen: Seen[Any]) -> None:
-    if sum(each.wid == seen.wid for each in kept) < MOST_BY_OTHERS:
+    if sum(each.line == seen.line for each in kept) < MOST_BY_OTHERS:
         kept.append(seen)
 
 

@@ -62,7 +62,7 @@ def opening(context: ServiceContext, options: Mapping[str, str]) -> CurveOpen:
             item=item,
             k_min=_number("k_min", given["k_min"] or str(policy.k_min), 1_000),
             levels=[_number("levels", each, MAX_INT) for each in given["levels"].split(",")],
-            owner=context.wid,
+            owner=context.line,
             title=given["title"] or item.name,
             zone=given["zone"],
         )

@@ -66,7 +66,7 @@ class PrivateDemand:
     def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
         self._context = context
         self._does_cover, self._below_k = _settings(settings)
-        self._ledger = Ledger(context.wid)
+        self._ledger = Ledger(context.line, context.place_of)
         self._moments: dict[EntryId, int] = {}
         """When to bid unasked in each round; drawn anew after a restart, for nobody saw it."""
 
@@ -100,7 +100,7 @@ class PrivateDemand:
         """Do what is due: answer, close, add up; open our bids, cover, check, claim."""
         self._ledger.note_heads(self._context.heads())
         for round_ in self._ledger.in_order():
-            if round_.opening.wid == self._context.wid:
+            if round_.opening.line == self._context.line:
                 self._answer(round_)
             self._open_bids(round_)
             if self._may("curve.bid"):
@@ -121,7 +121,7 @@ class PrivateDemand:
             opened_by = round_.bids[receipt.bid].opened_by
             self._context.publish(receipt, refs=[receipt.bid, *opened_by])
         if is_due and not owed:
-            close = close_of(round_, self._context.heads())
+            close = close_of(round_, self._context.heads(), self._context.place_of)
             self._context.publish(close, refs=[round_.id])
         elif not is_due:
             self._context.wake_at(round_.terms.closes_at_ms)
@@ -132,7 +132,7 @@ class PrivateDemand:
         One in a turn: whether the next may have totals depends on those of this one (PRV-28).
         """
         for round_ in sorted(self._ledger.rounds.values(), key=_closed_at):
-            is_own = round_.opening.wid == self._context.wid
+            is_own = round_.opening.line == self._context.line
             if not is_own or round_.decisions or not self._may("curve.totals"):
                 continue
             decision = decision_of(round_, self._ledger)
@@ -188,7 +188,7 @@ class PrivateDemand:
             return
         if not self._context.can_seal_to(cid):
             return
-        line = rolled_over(round_, self._ledger, cid, self._context.wid)
+        line = rolled_over(round_, self._ledger, cid, self._context.line)
         if line is None and self._does_cover:
             line = (0,) * round_.bounds.levels
         if line is not None:
@@ -204,8 +204,8 @@ class PrivateDemand:
             self._context.wake_at(moment)
 
     def _publish_open(self, round_: Round) -> None:
-        cid, wid = self._context.cid, self._context.wid
-        for demand in open_demands(round_, self._ledger, cid, wid):
+        cid, line = self._context.cid, self._context.line
+        for demand in open_demands(round_, self._ledger, cid, line):
             self._context.publish(demand, refs=[round_.id])
 
     def _claim(self, round_: Round) -> None:
@@ -216,7 +216,7 @@ class PrivateDemand:
         if round_.opening.cid == self._context.cid or not self._may("curve.claim"):
             return
         shown = {(seen.record.fault, tuple(seen.record.evidence)) for seen in round_.claims}
-        claimed = {seen.record.fault for seen in round_.claims if seen.wid == self._context.wid}
+        claimed = {seen.record.fault for seen in round_.claims if seen.line == self._context.line}
         found = [each for each in findings(round_, self._ledger) if each.is_claim]
         for each in sorted(found, key=lambda each: each.about != self._context.cid):
             if each.fault not in claimed and (each.fault, each.evidence) not in shown:
@@ -233,7 +233,7 @@ class PrivateDemand:
         self._require("curve.open", "coordinator")
         record = opening(self._context, call.options)
         for round_ in self._ledger.rounds.values():
-            is_own = round_.opening.wid == self._context.wid and round_.close is None
+            is_own = round_.opening.line == self._context.line and round_.close is None
             if is_own and (round_.terms.item.key, round_.terms.zone) == (
                 record.item.key,
                 record.zone,
@@ -347,7 +347,7 @@ def _begins(id_: bytes, prefix: str) -> bool:
 
 
 def _closed_at(round_: Round) -> int:
-    return 0 if round_.close is None else round_.close.seq
+    return 0 if round_.close is None else round_.close.place
 
 
 def _settings(settings: Mapping[str, Any]) -> tuple[bool, str]:

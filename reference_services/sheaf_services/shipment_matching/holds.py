@@ -1,9 +1,10 @@
 """Holds on capacity, folded from the asker's and the owner's log, and the owner's decisions.
 
-The owner's log decides what a hold is. Both logs are folded into facts keyed by entry id, so it
-does not matter which of the two arrives first. The promises kept here: at every prefix of the
-owner's log, what is held and confirmed together is at most what the capacity has; and of the holds
-that stand together in a group, one owner confirms all or none.
+The owner's line decides what a hold is: its writer's log, then those of the writers that succeed
+it. Both lines are folded into facts keyed by entry id, so it does not matter which of the two
+arrives first. The promises kept here: at every prefix of the owner's line, what is held and
+confirmed together is at most what the capacity has; and of the holds that stand together in a
+group, one owner confirms all or none.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ class HoldState:
 class HoldBook:
     """All holds that were asked for, in the order in which their requests arrived.
 
-    A hold is named by its asker: a second request under one name in one log is the same hold, and
-    the first one of that log counts.
+    A hold is named by its asker: a second request under one name in one line is the same hold, and
+    the first one of that line counts.
     """
 
     def __init__(self) -> None:
@@ -93,10 +94,10 @@ class HoldBook:
         """Learn one record of kind `hold.*`."""
         match seen.record:
             case HoldRequest(capacity=capacity, hold=hold, group=group):
-                name = (seen.wid, capacity, hold)
+                name = (seen.line, capacity, hold)
                 if name not in self._named:
                     self._named[name] = self._requests[seen.id] = seen
-                    self._groups[seen.wid, group].append(seen.id)
+                    self._groups[seen.line, group].append(seen.id)
             case HoldGrant(request=request) | HoldRefuse(request=request):
                 self._of_request[request][seen.id] = seen
             case (
@@ -139,15 +140,15 @@ class HoldBook:
     def _state(
         self, request_id: EntryId, seen: SeenRecord, request: HoldRequest, owner: WriterId
     ) -> HoldState:
-        """Apply the owner's words in the order of its log, then a release nobody answered."""
+        """Apply the owner's words in the order of its line, then a release nobody answered."""
         words = _by(owner, self._of_request.get(request_id))
         grant = next((w for w in words if isinstance(w.record, HoldGrant)), None)
         is_contested = False
-        if grant is None and (grant := self._relied_on(request_id, seen.wid, owner)):
+        if grant is None and (grant := self._relied_on(request_id, seen.line, owner)):
             words.append(grant)
             is_contested = True
         refuse = next((w.record for w in words if isinstance(w.record, HoldRefuse)), None)
-        answers = [] if grant is None else _by(seen.wid, self._of_grant.get(grant.id))
+        answers = [] if grant is None else _by(seen.line, self._of_grant.get(grant.id))
         confirm = next((w for w in answers if isinstance(w.record, HoldConfirm)), None)
         if grant is not None:
             words += [
@@ -157,14 +158,14 @@ class HoldBook:
             ]
         if confirm is not None:
             words += _by(owner, self._of_confirm.get(confirm.id))
-        state = _apply(Hold.REQUESTED, sorted(words, key=_seq), Party.OWNER)
+        state = _apply(Hold.REQUESTED, sorted(words, key=_place), Party.OWNER)
         releases = [word for word in answers if isinstance(word.record, HoldRelease)]
         state = _apply(state, releases, Party.ASKER)
         record = None if grant is None else grant.record
         return HoldState(
             request_id=request_id,
             request=request,
-            asker=seen.wid,
+            asker=seen.line,
             state=state,
             grant_id=None if grant is None else grant.id,
             grant=record if isinstance(record, HoldGrant) else None,
@@ -201,14 +202,16 @@ def decide_holds(
     used, together = _used(states), _together(states, now_ms)
     answers: list[tuple[Answer, EntryId]] = []
     for hold in states:
+        if hold.state is Hold.HELD and not hold.is_contested:
+            is_complete = together[hold.asker, hold.request.group]
+            answers += _end_of_hold(hold, now_ms, used, is_complete=is_complete)
+    # Ends come first: what they free goes to whoever asked for it.
+    for hold in states:
         if hold.state is Hold.REQUESTED:
             verdict = policy(hold)
             if verdict != WAIT:
                 answer = _refuse(hold, verdict) or _grant(hold, capacities, used, now_ms)
                 answers.append((answer, hold.request_id))
-        elif hold.state is Hold.HELD and not hold.is_contested:
-            is_complete = together[hold.asker, hold.request.group]
-            answers += _end_of_hold(hold, now_ms, is_complete=is_complete)
     return answers
 
 
@@ -228,13 +231,13 @@ def free(book: HoldBook, capacity_id: EntryId, capacity: Capacity) -> dict[str, 
     return {name: max(0, most - taken[name]) for name, most in capacity.resource.amounts().items()}
 
 
-def _by(wid: WriterId, words: Mapping[EntryId, SeenRecord] | None) -> list[SeenRecord]:
-    """Return one writer's words in the order of its log."""
-    return sorted((w for w in (words or {}).values() if w.wid == wid), key=_seq)
+def _by(line: WriterId, words: Mapping[EntryId, SeenRecord] | None) -> list[SeenRecord]:
+    """Return the words of one line of writers in its order."""
+    return sorted((w for w in (words or {}).values() if w.line == line), key=_place)
 
 
-def _seq(word: SeenRecord) -> int:
-    return word.seq
+def _place(word: SeenRecord) -> int:
+    return word.place
 
 
 def _apply(state: Hold, words: list[SeenRecord], by: Party) -> Hold:
@@ -298,7 +301,11 @@ def _grant(
 
 
 def _end_of_hold(
-    hold: HoldState, now_ms: int, *, is_complete: bool
+    hold: HoldState,
+    now_ms: int,
+    used: defaultdict[EntryId, defaultdict[str, int]],
+    *,
+    is_complete: bool,
 ) -> Iterator[tuple[Answer, EntryId]]:
     """Yield the owner's word on a hold that was confirmed with its group or has run out.
 
@@ -307,6 +314,8 @@ def _end_of_hold(
     if hold.grant is None or hold.grant_id is None:
         return
     if now_ms > hold.grant.until_ms:
+        for name, amount in hold.grant.locked.amounts().items():
+            used[hold.request.capacity][name] -= amount
         yield HoldExpired(grant=hold.grant_id, hold=hold.request.hold), hold.grant_id
     elif hold.confirm_id is not None and is_complete:
         yield HoldConfirmed(confirm=hold.confirm_id, hold=hold.request.hold), hold.confirm_id

@@ -103,7 +103,7 @@ class Judge:
 
     def _plan(self, key: str, proposal: Proposal, inputs: Inputs) -> str | None:
         """Have our own trips planned, one job at a time."""
-        planned = self._planned_for.setdefault(proposal.wid, set())
+        planned = self._planned_for.setdefault(proposal.line, set())
         if key not in planned and len(planned) == MOST_PLANNED:
             return "match.too_many"
         if self._running is None:

@@ -10,6 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from sheaf_protocol.lifecycle.hold import Hold
 from sheaf_protocol.records import (
     OK,
@@ -53,17 +55,19 @@ class Proposal:
     """A match proposal with its place."""
 
     id: EntryId
-    wid: WriterId
+    line: WriterId
+    """The line of the writer that made it, which alone holds and books for it."""
     record: MatchProposal
     parties: frozenset[CoopId]
     """The co-ops that are to pay; those with requests, once the proposal is found right."""
 
 
 class Ledger:
-    """Facts by entry id, as one writer's node sees them."""
+    """Facts by entry id, as the node of one line of writers sees them."""
 
-    def __init__(self, wid: WriterId) -> None:
+    def __init__(self, line: WriterId) -> None:
         self.capacities: dict[EntryId, Capacity] = {}
+        """The owner of each is the first writer of the line that published it."""
         self.tables: dict[tuple[WriterId, str], dict[int, TravelTable]] = {}
         self.requests: dict[EntryId, SeenRequest] = {}
         self.proposals: dict[EntryId, Proposal] = {}
@@ -74,7 +78,7 @@ class Ledger:
         """By proposal: when each co-op accepted, by its own clock."""
         self.orders: dict[EntryId, SeenOrder] = {}
         self.holds = HoldBook()
-        self._wid = wid
+        self._line = line
         self._judged: dict[EntryId, str] = {}
         self._newest: dict[tuple[WriterId, str], EntryId] = {}
         self._of_group: dict[tuple[WriterId, Digest], Proposal] = {}
@@ -88,15 +92,15 @@ class Ledger:
             return
         match seen.record:
             case Capacity(owner=owner) as capacity:
-                # A capacity names its owning writer; another cannot offer it in the owner's name.
-                if owner == seen.wid:
-                    self.capacities[seen.id] = capacity
+                # A capacity names its owner; another line cannot offer it in the owner's name.
+                if seen.is_of(owner):
+                    self.capacities[seen.id] = replace(capacity, owner=seen.line)
             case TravelTable() as table:
-                rows = self.tables.setdefault((seen.wid, table.ref), {})
+                rows = self.tables.setdefault((seen.line, table.ref), {})
                 rows.setdefault(table.first_row, table)
             case TransportRequest() as request:
                 self.requests[seen.id] = SeenRequest(id=seen.id, cid=seen.cid, record=request)
-                self._newest[seen.wid, request.ref] = seen.id
+                self._newest[seen.line, request.ref] = seen.id
             case MatchProposal() as record:
                 self._note_proposal(seen, record)
             case Verdict(subject=subject, code=code):
@@ -104,7 +108,7 @@ class Ledger:
             case MatchAccept(proposal=proposal):
                 self.accepts[proposal].setdefault(seen.cid, seen.time_ms)
             case ShipmentBooking(proposal=proposal) as booking:
-                self._bookings[proposal].setdefault(seen.wid, booking)
+                self._bookings[proposal].setdefault(seen.line, booking)
             case Order() as order:
                 self.orders[seen.id] = SeenOrder(id=seen.id, cid=seen.cid, record=order)
             case OrderResponse(order=order_id) as response:
@@ -115,8 +119,8 @@ class Ledger:
     # --- what there is to carry, and with what ------------------------------------------------
 
     def own_capacities(self) -> dict[EntryId, Capacity]:
-        """Return the capacities that this writer owns."""
-        return {id_: found for id_, found in self.capacities.items() if found.owner == self._wid}
+        """Return the capacities that our own line owns."""
+        return {id_: found for id_, found in self.capacities.items() if found.owner == self._line}
 
     def table(self, owner: WriterId, ref: str) -> list[TravelTable] | None:
         """Return the parts of a table in order, or None while rows are missing."""
@@ -157,7 +161,7 @@ class Ledger:
     # --- proposals ----------------------------------------------------------------------------
 
     def verdict(self, proposal_id: EntryId) -> str | None:
-        """Return what this writer found of a proposal, or None so far."""
+        """Return what our own line found of a proposal, or None so far."""
         return self._judged.get(proposal_id)
 
     def proposal_of(self, asker: WriterId, group: Digest) -> Proposal | None:
@@ -165,10 +169,10 @@ class Ledger:
         return self._of_group.get((asker, group))
 
     def holds_of(self, proposal: Proposal) -> Iterator[HoldState]:
-        """Yield the holds on a proposal's capacity that its own writer asked for."""
+        """Yield the holds on a proposal's capacity that its own matcher asked for."""
         capacity = self.capacities.get(proposal.record.capacity)
         known = {} if capacity is None else {proposal.record.capacity: capacity}
-        return self.holds.of_group(proposal.wid, group_of(proposal.id), known)
+        return self.holds.of_group(proposal.line, group_of(proposal.id), known)
 
     def is_accepted(self, proposal: Proposal) -> bool:
         """Return whether all parties have accepted."""
@@ -201,7 +205,7 @@ class Ledger:
 
         Whoever may book could else take anybody's requests off the market with one entry.
         """
-        booking = self._bookings.get(proposal.id, {}).get(proposal.wid)
+        booking = self._bookings.get(proposal.id, {}).get(proposal.line)
         if booking is None or not self.is_accepted(proposal):
             return False
         wanted = hold_ids(proposal.id, len(proposal.record.trips))
@@ -214,14 +218,14 @@ class Ledger:
 
     def _note_proposal(self, seen: SeenRecord, record: MatchProposal) -> None:
         parties = frozenset(share.cid for share in record.shares)
-        proposal = Proposal(id=seen.id, wid=seen.wid, record=record, parties=parties)
+        proposal = Proposal(id=seen.id, line=seen.line, record=record, parties=parties)
         self.proposals[proposal.id] = proposal
-        self._of_group[proposal.wid, group_of(proposal.id)] = proposal
+        self._of_group[proposal.line, group_of(proposal.id)] = proposal
         if proposal.id not in self._judged:
             self.unjudged[proposal.id] = proposal
 
     def _note_verdict(self, seen: SeenRecord, subject: EntryId, code: str) -> None:
         self.verdicts[subject].setdefault(seen.cid, code)
-        if seen.wid == self._wid:
+        if seen.line == self._line:
             self._judged.setdefault(subject, code)
             self.unjudged.pop(subject, None)

@@ -178,8 +178,8 @@ class Planner:
     # --- proposing and booking ----------------------------------------------------------------
 
     def _own(self) -> list[Proposal]:
-        wid = self._context.wid
-        return [proposal for proposal in self._ledger.proposals.values() if proposal.wid == wid]
+        line = self._context.line
+        return [proposal for proposal in self._ledger.proposals.values() if proposal.line == line]
 
     def _live(self) -> list[Proposal]:
         now_ms = self._context.now_ms()
@@ -196,7 +196,7 @@ class Planner:
         try:
             proposal = make_proposal(inputs, matching)
             verify_proposal(inputs, proposal)
-            _require_size(proposal)
+            require_size(proposal)
         except Refusal as refusal:
             self._no_plan[key] = refusal.code
         else:
@@ -271,7 +271,8 @@ def _in_turns(requests: Sequence[SeenRequest]) -> list[SeenRequest]:
     return [request for _, _, request in sorted(ranked, key=lambda ranked_one: ranked_one[:2])]
 
 
-def _require_size(proposal: MatchProposal) -> None:
+def require_size(proposal: MatchProposal) -> None:
+    """Return if a proposal fits one entry. Raises Refusal `match.too_large`."""
     size = len(encode(proposal))
     if size > MAX_PAYLOAD - SALT_BYTES:
         raise Refusal(

@@ -65,7 +65,7 @@ class _Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: Window
 
 
-def from_json(body: bytes, wid: WriterId, ledger: Ledger) -> Batch:
+def from_json(body: bytes, line: WriterId, ledger: Ledger) -> Batch:
     """Return a carrier's table and capacity.
 
     Raises Refusal `match.json`, `match.ref_used`, and `match.*` for roads that make no problem.
@@ -77,10 +77,10 @@ def from_json(body: bytes, wid: WriterId, ledger: Ledger) -> Batch:
     if len(fleet.seconds) != len(fleet.places) ** 2:
         cells = len(fleet.places) ** 2
         raise Refusal("match.json", f"expected {cells} seconds, got {len(fleet.seconds)}")
-    return _carrier_batch(fleet, wid, ledger)
+    return _carrier_batch(fleet, line, ledger)
 
 
-def from_pdptw(call: Call, wid: WriterId, ledger: Ledger, cid: CoopId) -> Batch:
+def from_pdptw(call: Call, line: WriterId, ledger: Ledger, cid: CoopId) -> Batch:
     """Return the part of a PDPTW file that one node publishes.
 
     Options: `as` is `carrier` or `buyer`; a buyer's `of` and `is` pick the requests whose number
@@ -91,7 +91,7 @@ def from_pdptw(call: Call, wid: WriterId, ledger: Ledger, cid: CoopId) -> Batch:
     day_ms = _option(call, "day_ms", 0, most=2**52)
     part = call.options.get("as", "buyer")
     if part == "carrier":
-        return _carrier_batch(_pdptw_fleet(instance, day_ms), wid, ledger)
+        return _carrier_batch(_pdptw_fleet(instance, day_ms), line, ledger)
     if part != "buyer":
         raise Refusal("match.option", f"expected as=carrier or as=buyer, got {part!r}")
     of = _option(call, "of", 1, least=1)
@@ -156,12 +156,12 @@ def _table_with(ledger: Ledger, origin: str, target: str | None) -> tuple[str, i
     return None
 
 
-def _carrier_batch(fleet: _Fleet, wid: WriterId, ledger: Ledger) -> Batch:
+def _carrier_batch(fleet: _Fleet, line: WriterId, ledger: Ledger) -> Batch:
     """Return the table's parts and the capacity on it, or nothing where they are published."""
     tables = _tables(fleet)
     capacity = Capacity(
         depot=fleet.depot,
-        owner=wid,
+        owner=line,
         ref=fleet.ref,
         resource=Vector(vehicles=fleet.vehicles),
         table=table_hash(len(fleet.places), b"".join(part.seconds for part in tables)),

@@ -75,7 +75,7 @@ class ShipmentMatching:
         budgets = budgets or Budgets(pooled=replace(POOLED_BUDGET, starts=given.starts))
         self._context = context
         self._place = None if given.place is UNSET else given.place
-        self._ledger = Ledger(context.wid)
+        self._ledger = Ledger(context.line)
         self._judge = Judge(context, self._ledger, budgets.own)
         self._planner = Planner(context, self._ledger, budgets)
 
@@ -146,13 +146,13 @@ class ShipmentMatching:
 
     def _import_transport(self, call: Call) -> Json:
         """Publish a PDPTW file's part: `as=carrier`, or `as=buyer` with `of` and `is`."""
-        records = from_pdptw(call, self._context.wid, self._ledger, self._context.cid)
+        records = from_pdptw(call, self._context.line, self._ledger, self._context.cid)
         role: Role = "carrier" if call.options.get("as") == "carrier" else "member"
         return self._publish_new(records, call, role)
 
     def _publish_capacity(self, call: Call) -> Json:
         """Publish a travel table, then vehicles on it, from JSON."""
-        records = from_json(call.body, self._context.wid, self._ledger)
+        records = from_json(call.body, self._context.line, self._ledger)
         return self._publish_new(records, call, "carrier")
 
     def _publish_new(self, records: Batch, call: Call, role: Role) -> Json:

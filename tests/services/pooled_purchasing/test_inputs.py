@@ -274,7 +274,7 @@ def test_a_cut_names_the_own_log_and_those_with_lines_for_the_item(make_market):
     market.demand("dale", 1, item=OTHER_ITEM)
     heads = heads_of(market, ["owner", "hill", "dale"])
 
-    cut = make_cut(heads, market.book.logs_for(market.item.key), market.pool.log)
+    cut = make_cut(heads, market.book.lines_for(market.item.key), market.pool.line)
 
     assert {line.cid for line in cut} == {market.cid("owner"), market.cid("hill")}
 
@@ -285,9 +285,9 @@ def test_a_member_with_many_writers_leaves_room_in_the_cut_for_others(make_marke
     writers = [WriterId(n.to_bytes(32, "big")) for n in range(1, 400)]
     logs = {(flood, wid) for wid in writers} | {(hill, market.wid("hill"))}
     head = Head(seq=1, id=market.pool.id, time_ms=0)
-    heads = [(cid, wid, head) for cid, wid in sorted(logs | {market.pool.log})]
+    heads = [(cid, wid, head) for cid, wid in sorted(logs | {market.pool.line})]
 
-    cut = make_cut(heads, logs, market.pool.log)
+    cut = make_cut(heads, logs, market.pool.line)
 
     assert len(cut) == MAX_CUT
     assert {line.cid for line in cut} == {own, flood, hill}

@@ -228,6 +228,18 @@ def test_a_release_gives_room_to_the_next(logs: Logs) -> None:
     assert states(book) == [Hold.RELEASED, Hold.HELD]
 
 
+def test_what_runs_out_is_free_for_whoever_asked_in_the_same_turn(logs: Logs) -> None:
+    book = HoldBook()
+    book.fold(logs.write(ONE, ask(1, most=Vector(vehicles=3))))
+    decided(book, logs, 0)
+    book.fold(logs.write(TWO, ask(2, most=Vector(vehicles=3))))
+
+    answers = decided(book, logs, 1_001)
+
+    assert [type(answer) for answer in answers] == [HoldExpired, HoldGrant]
+    assert states(book) == [Hold.EXPIRED, Hold.HELD]
+
+
 def test_a_stranger_neither_grants_nor_confirms_nor_releases(logs: Logs) -> None:
     book = HoldBook()
     wanted = logs.write(ONE, ask(1))

@@ -34,6 +34,7 @@ from sheaf_protocol.testing.author import START_MS
 from sheaf_services.shipment_matching.attempt import Failed, OwnCost, attempt_own
 from sheaf_services.shipment_matching.deal import ACCEPT_MS, GIVEN_BACK_MS, HOLD_MS, group_of
 from sheaf_services.shipment_matching.judging import MOST_PLANNED
+from sheaf_services.shipment_matching.planning import MOST_ATTEMPTS
 from sheaf_services.shipment_matching.split import proportional_shares
 
 
@@ -542,6 +543,20 @@ async def test_after_a_refused_booking_the_matcher_plans_again_on_what_is_free(r
     assert reply["state"] == "planning"
     assert later["state"] == "stuck"
     assert {row["reason"] for row in report["unserved"]} == {"match.no_plan"}
+
+
+async def test_a_request_proposed_in_vain_too_often_is_given_up(roads):
+    await roads.ask(vehicles=1)
+    [capacity] = roads.match.seen("capacity.publish")
+    wrong = two_trips(capacity, roads.match.seen("transport.request", by=roads.hill))
+    for _ in range(MOST_ATTEMPTS):
+        await roads.propose(wrong)
+
+    await roads.match.command(SERVICE, "match")
+    report = await roads.match.view(SERVICE)
+
+    given_up = {"ref": "h1", "reason": "match.given_up"}
+    assert given_up in report["unserved"]
 
 
 async def test_without_a_free_vehicle_the_report_says_so(roads):

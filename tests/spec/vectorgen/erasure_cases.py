@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blocks_recovery import lost, promise
 from entries import START_MS, STRANGER, entry
 from kit import ZERO, Case, array, blob, hashed, integer, mapping, text
 
@@ -92,6 +93,16 @@ def _kept() -> Iterator[Case]:
     of_restore = erase(4, RESTORE)[1]
     comment = "So does what takes one back."
     yield _case("erase_of_restore", "ENV-37", comment, of_restore, is_erased=False, of=RESTORE_WIRE)
+    goes_on, goes_on_wire = entry(body=lost(), kind=text("writer.succeed"))
+    comment = "By which the log that it goes on from is read."
+    of_succeed = erase(2, goes_on)[1]
+    yield _case("erase_of_succeed", "ENV-37", comment, of_succeed, is_erased=False, of=goes_on_wire)
+    promised, promised_wire = entry(body=promise(), kind=text("writer.promise"))
+    comment = "What was promised is not taken back."
+    of_promise = erase(2, promised)[1]
+    yield _case(
+        "erase_of_promise", "ENV-37", comment, of_promise, is_erased=False, of=promised_wire
+    )
 
 
 def _records() -> Iterator[Case]:

@@ -23,6 +23,7 @@ import blocks_erasure
 import blocks_examples
 import blocks_link
 import blocks_private_demand
+import blocks_recovery
 import blocks_story
 import blocks_treaty
 from msgspec import inspect
@@ -47,6 +48,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "curve": "17-private-demand",
     "governance": "15-deciding",
     "model": "16-treaties",
+    "recovery": "18-restoring-a-writer",
 }
 """The files that define records and their parts, and the chapter that has their tables."""
 CHARTER: Final = (
@@ -307,6 +309,7 @@ def blocks(folder: Path) -> Mapping[str, Callable[[], str]]:
         **blocks_erasure.EXAMPLES,
         **blocks_link.EXAMPLES,
         **blocks_private_demand.EXAMPLES,
+        **blocks_recovery.EXAMPLES,
         **blocks_story.EXAMPLES,
         **blocks_treaty.EXAMPLES,
     }

@@ -22,13 +22,16 @@ import identity_cases
 import json_view_cases
 import key_history_cases
 import lifecycle_cases
+import line_cases
 import log_cases
 import merkle_cases
 import message_cases
 import private_demand_cases
+import promise_cases
 import proof_cases
 import record_cases
 import recover_cases
+import recovery_cases
 import revoke_cases
 import rotate_cases
 import rounds_cases
@@ -73,12 +76,15 @@ def all_cases() -> Iterator[Case]:
         federation_cases,
         merkle_cases,
         record_cases,
+        recovery_cases,
         lifecycle_cases,
         treaty_cases,
         crossing_cases,
         tally_cases,
         rounds_cases,
         private_demand_cases,
+        promise_cases,
+        line_cases,
     ):
         yield from module.cases()
 

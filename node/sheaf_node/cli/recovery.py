@@ -1,0 +1,131 @@
+"""`sheaf recovery`: what a home waits for that was put back, and who is done without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sheaf_node.cli.client import NodeClient
+from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.clock import SystemClock
+from sheaf_node.config import load_config
+from sheaf_node.identity import held_state
+from sheaf_node.recovery import mark, name_absent, read_marker
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from sheaf_protocol.digest import CoopId
+
+_SILENT = frozenset({"node.unreachable", "api.no_token"})
+"""Codes of a node that does not run."""
+
+
+@click.group()
+def recovery() -> None:
+    """Bring a home back that was put back from a backup, or copied."""
+
+
+@recovery.command()
+@json_option
+@home_option
+def show(as_json: bool, home: Path) -> None:
+    """Show whether the home recovers, and what it waits for."""
+    answer = _report(home)
+    if as_json:
+        print_json(answer)
+        return
+    print_recovery(answer)
+    if answer["state"] == "free":
+        click.echo("Nothing to recover: this node signs with its own writer.")
+    if answer["without"]:
+        click.echo(f"Done without: {', '.join(printable(name) for name in answer['without'])}")
+    for url in answer["peers_missing"]:
+        click.echo(f"  if that peer is gone: sheaf recovery go-on --without {printable(url)}")
+    if answer["state"] == "recovering" and not answer["is_running"]:
+        click.echo("The node does not run: it recovers while it does. `sheaf serve` starts it.")
+
+
+@recovery.command("go-on")
+@click.option(
+    "--without",
+    "names",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="A member's name, the first digits of its id, or a configured peer's url. Repeatable.",
+)
+@json_option
+@home_option
+def go_on(names: tuple[str, ...], as_json: bool, home: Path) -> None:
+    """Go on without members or peers that do not answer; the members are named in a signed entry.
+
+    What only they hold of the lost log counts no more when they come back.
+    """
+    urls = [peer.url for peer in load_config(home).peers]
+    found = [name if name in urls else _member(home, name, urls).hex() for name in names]
+    marker = name_absent(home, found)
+    if as_json:
+        print_json({"without": list(marker.without)})
+        return
+    click.echo(f"Going on without {', '.join(printable(name) for name in names)}.")
+
+
+@recovery.command()
+@json_option
+@home_option
+def begin(as_json: bool, home: Path) -> None:
+    """Take it that this home is an old copy: it signs again with a new writer, once it may.
+
+    For a node that says `node.identity_in_use`, after the other node is stopped for good.
+    """
+    load_config(home)
+    mark(home, now_ms=SystemClock().now_ms())
+    if as_json:
+        print_json({"state": "recovering"})
+        return
+    click.echo("This home recovers: see `sheaf recovery show`, and `sheaf serve` if it is stopped.")
+
+
+def print_recovery(answer: Mapping[str, Any]) -> None:
+    """Print the lines of a status that tell of a recovery; none for a node that is free."""
+    if answer["state"] == "free":
+        return
+    what = "RECOVERING" if answer["state"] == "recovering" else "NOT SIGNING"
+    click.echo(f"{what}: {printable(answer['sentence'])}")
+
+
+def _report(home: Path) -> dict[str, Any]:
+    """Return what the node says of itself, or where it does not run what its home does."""
+    marker = read_marker(home)
+    without = [] if marker is None else list(marker.without)
+    try:
+        answer = dict(NodeClient(home).get("/api/v1/status")["recovery"])
+    except Refusal as refusal:
+        if refusal.code not in _SILENT:
+            raise
+        state = "free" if marker is None else "recovering"
+        sentence = None if marker is None else "expected a running node, which recovers by itself"
+        answer = {"state": state, "sentence": sentence, "peers_missing": [], "waits_for": {}}
+        return {**answer, "without": without, "is_running": False}
+    return {**answer, "without": without, "is_running": True}
+
+
+def _member(home: Path, name: str, urls: Sequence[str]) -> CoopId:
+    """Return the member that a name or the beginning of an id means.
+
+    Raises Refusal `recovery.unknown`.
+    """
+    state = held_state(home / "sheaf.db")
+    cids = {cid for chain in state.chains.values() for cid in chain.federation.members}
+    named = {cid for cid in cids if cid in state.key_logs and state.key_logs[cid].name == name}
+    found = named or {cid for cid in cids if len(name) >= 4 and cid.hex().startswith(name)}
+    if len(found) != 1:
+        known = ", ".join([*urls, *sorted(state.key_logs[cid].name for cid in cids)])
+        raise Refusal(
+            "recovery.unknown", f"expected one member or configured peer ({known}), got {name!r}"
+        )
+    return found.pop()

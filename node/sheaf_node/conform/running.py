@@ -1,0 +1,107 @@
+"""One run of the kit from beginning to end: against a node at an address, or a throw-away one."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sheaf_node.conform.api import Api
+from sheaf_node.conform.cases import all_cases, dialled_paths
+from sheaf_node.conform.kit import open_kit
+from sheaf_node.conform.listener import KitListener
+from sheaf_node.conform.own import SERVE, own_node
+from sheaf_node.conform.runner import JOBS, LIMIT_S, Runner, allot
+from sheaf_node.conform.target import read_target
+from sheaf_protocol.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from sheaf_node.clock import Clock
+    from sheaf_node.conform.model import Case
+    from sheaf_node.conform.runner import Report
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a run is asked for."""
+
+    cases: Sequence[Case]
+    limit_s: float = LIMIT_S
+    jobs: int = JOBS
+
+
+async def run_against(
+    url: str,
+    folder: Path,
+    wish: Wish,
+    clock: Clock,
+    on_report: Callable[[Report], None],
+    *,
+    api: Api | None = None,
+    listen: tuple[str, int] | None = None,
+) -> Sequence[Report]:
+    """Return the reports of a run against the node at a URL, with the kit in a folder.
+
+    Raises Refusal `peer.url`, `peer.port_in_use`, `charter.file`, `charter.card`.
+    """
+    target = read_target(url)
+    async with _listening(listen) as listener:
+        runner = Runner(
+            open_kit(folder, clock.now_ms()),
+            target,
+            now_ms=clock.now_ms,
+            api=api,
+            listener=listener,
+            limit_s=wish.limit_s,
+            jobs=wish.jobs,
+        )
+        return await runner.run(wish.cases, allot(all_cases()), on_report)
+
+
+async def run_own(
+    wish: Wish,
+    clock: Clock,
+    on_report: Callable[[Report], None],
+    *,
+    seed: bytes | None = None,
+    serve: str = SERVE,
+) -> Sequence[Report]:
+    """Return the reports of a run against a node of ours that lives as long as the run.
+
+    Raises Refusal `node.unreachable` where it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="sheaf-conform-") as folder:
+        made = own_node(Path(folder), clock, seed=seed, paths=dialled_paths(), serve=serve)
+        async with made as node, _listening(("127.0.0.1", node.listen)) as listener:
+            runner = Runner(
+                node.kit,
+                read_target(node.url),
+                now_ms=clock.now_ms,
+                api=Api(node.api, node.token),
+                listener=listener,
+                limit_s=wish.limit_s,
+                jobs=wish.jobs,
+            )
+            return await runner.run(wish.cases, allot(all_cases()), on_report)
+
+
+@asynccontextmanager
+async def _listening(address: tuple[str, int] | None) -> AsyncIterator[KitListener | None]:
+    """Keep the kit's own port open, where an address is given."""
+    if address is None:
+        yield None
+        return
+    listener = KitListener()
+    try:
+        await listener.start(*address)
+    except OSError as exc:
+        detail = f"expected to listen on {address[0]}:{address[1]}, got: {exc.strerror}"
+        raise Refusal("peer.port_in_use", detail) from exc
+    try:
+        yield listener
+    finally:
+        await listener.stop()

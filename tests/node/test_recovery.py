@@ -1,0 +1,346 @@
+"""The marker in a home, and the parts of a recovery that need no peers."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from tests.node.taking import Bench, chain
+
+from sheaf_node.app import make_peering, make_watch, open_node, run_services
+from sheaf_node.blobs import Blobs, Fetching
+from sheaf_node.cli.main import sheaf
+from sheaf_node.clock import ManualClock
+from sheaf_node.config import CONFIG_FILE, initial_config
+from sheaf_node.ingest import Draft
+from sheaf_node.ingest.fence import Fences, require_promises
+from sheaf_node.ingest.guard import Unguarded
+from sheaf_node.keyring import create_keyring, keyring_of, read_files
+from sheaf_node.peering.memory import MemoryNetwork
+from sheaf_node.recovery import Standing, Watch, is_marked, mark, name_absent, read_marker, report
+from sheaf_node.recovery.marker import FOLDER, IN_USE, MARKER, InUse, write_in_use
+from sheaf_node.store.state import State
+from sheaf_protocol.codec import encode
+from sheaf_protocol.digest import ZERO, CoopId, Digest, EntryId, FederationId, LogId, WriterId
+from sheaf_protocol.envelope import open_header
+from sheaf_protocol.errors import LocalProtocolError, Refusal
+from sheaf_protocol.identity import signing_key
+from sheaf_protocol.limits import WRITER_LIFETIME_MS
+from sheaf_protocol.records import WriterLost, WriterPromise
+from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sheaf_node.keyring import Keyring
+
+URL = "ws://dale:8440"
+
+
+def make_home(home: Path, *, peers: str = "") -> Keyring:
+    home.mkdir(exist_ok=True)
+    keyring = create_keyring(home, name="Hill", country="GB", random=os.urandom, now_ms=START_MS)
+    settings = initial_config(name="Hill", peer_port=8440, local_port=18441)
+    (home / CONFIG_FILE).write_text(settings.replace("peers = [\n", f"peers = [\n{peers}\n"))
+    return keyring
+
+
+def standing_of(home: Path) -> Standing:
+    keyring = keyring_of(read_files(home))
+    return Standing(home, cid=keyring.cid, own=keyring.wid)
+
+
+class Links:
+    """Peers as a watch sees them."""
+
+    def __init__(self, *urls: str) -> None:
+        self.urls = urls
+        self.compared: dict[WriterId, CoopId] = {}
+        self.has_agreed = False
+
+    def dials(self) -> Sequence[Dial]:
+        return [Dial(url, is_compared=bool(self.compared)) for url in self.urls]
+
+
+class Dial:
+    def __init__(self, url: str, *, is_compared: bool) -> None:
+        self.url, self.is_compared = url, is_compared
+
+
+def watch_of(standing: Standing, links: Links) -> Watch:
+    return Watch(standing, links, clock=ManualClock(START_MS), wait_ms=1_000)
+
+
+def test_a_marked_home_says_so_until_somebody_takes_the_marker_away(tmp_path: Path) -> None:
+    mark(tmp_path, now_ms=5)
+
+    assert is_marked(tmp_path)
+    marker = read_marker(tmp_path)
+    assert marker is not None
+    assert (marker.since_ms, marker.is_fresh, marker.lost) == (5, True, [])
+
+
+def test_marking_again_keeps_who_is_lost_and_begins_anew(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    mark(tmp_path / "home", now_ms=5)
+    standing = standing_of(tmp_path / "home")
+    standing.begin({})
+    standing.note_compared()
+
+    mark(tmp_path / "home", now_ms=9)
+
+    marker = read_marker(tmp_path / "home")
+    assert marker is not None
+    assert marker.lost == [standing.own.hex()]
+    assert (marker.is_fresh, marker.is_compared) == (True, False)
+
+
+def test_marking_takes_away_what_said_that_another_node_signs(tmp_path: Path) -> None:
+    mark(tmp_path, now_ms=1)
+    write_in_use(tmp_path, InUse(fid="00", id="00", seq=1))
+
+    mark(tmp_path, now_ms=2)
+
+    assert not (tmp_path / FOLDER / IN_USE).exists()
+
+
+def test_a_marker_that_cannot_be_read_keeps_the_home_from_signing(tmp_path: Path) -> None:
+    mark(tmp_path, now_ms=1)
+    (tmp_path / FOLDER / MARKER).write_bytes(b"{")
+
+    with pytest.raises(Refusal) as refusal:
+        read_marker(tmp_path)
+
+    assert refusal.value.code == "recovery.file"
+
+
+def test_a_folder_that_takes_no_marker_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_bytes(b"a file")
+
+    with pytest.raises(Refusal) as refusal:
+        mark(tmp_path, now_ms=1)
+
+    assert refusal.value.code == "recovery.file"
+
+
+def test_nobody_is_done_without_by_a_home_that_does_not_recover(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refusal:
+        name_absent(tmp_path, ["dale"])
+
+    assert refusal.value.code == "recovery.none"
+
+
+def test_who_is_named_twice_is_noted_once(tmp_path: Path) -> None:
+    mark(tmp_path, now_ms=1)
+    name_absent(tmp_path, ["dale"])
+
+    marker = name_absent(tmp_path, ["dale", "moor"])
+
+    assert marker.without == ["dale", "moor"]
+
+
+def test_the_key_log_waits_for_every_configured_peer(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    mark(tmp_path / "home", now_ms=1)
+    standing, links = standing_of(tmp_path / "home"), Links(URL)
+    standing.begin({})
+    watch = watch_of(standing, links)
+
+    watch.step()
+    waits = list(standing.peers_missing)
+    links.compared = {WriterId(b"d" * 32): CoopId(Digest(b"d" * 32))}
+    watch.step()
+
+    assert waits == [URL]
+    assert standing.restart.is_set()
+
+
+def test_a_peer_that_is_done_without_is_not_waited_for(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    mark(tmp_path / "home", now_ms=1)
+    name_absent(tmp_path / "home", [URL])
+    standing = standing_of(tmp_path / "home")
+    standing.begin({})
+
+    watch_of(standing, Links(URL)).step()
+
+    assert standing.restart.is_set()
+
+
+def test_a_home_that_is_marked_while_its_node_runs_is_opened_anew(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    standing = standing_of(tmp_path / "home")
+    watch = watch_of(standing, Links(URL))
+    watch.step()
+    before = standing.restart.is_set()
+
+    mark(tmp_path / "home", now_ms=1)
+    watch.step()
+
+    assert (before, standing.restart.is_set()) == (False, True)
+
+
+async def test_a_home_without_federations_and_peers_recovers_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    old = make_home(home).wid
+    mark(home, now_ms=START_MS)
+    clock, runs = ManualClock(START_MS), 0
+
+    while is_marked(home):
+        runs += 1
+        async with open_node(home, clock=clock, random=os.urandom, services={}) as node:
+            blobs = Blobs(home, quota_bytes=1 << 20)
+            network = MemoryNetwork().host("hill")
+            watch = make_watch(node, make_peering(node, network, Fetching(blobs, clock)))
+            watch.step()
+            if node.standing.restart.is_set():
+                assert await run_services(node, home, watch=watch)
+            await blobs.close()
+
+    async with open_node(home, clock=clock, random=os.urandom, services={}) as node:
+        keys = node.parts.store.key_logs[node.parts.keyring.cid]
+        assert node.parts.keyring.wid != old
+        assert keys.writers[old].is_closed
+        assert node.standing.may_change_keys
+    assert runs == 3
+
+
+async def test_without_the_manager_key_the_home_waits(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    old = make_home(home).wid
+    (home / "keys" / "manager.key").unlink()
+    mark(home, now_ms=START_MS)
+    for _ in range(2):
+        standing = standing_of(home)
+        standing.begin({})
+        standing.note_compared()
+        async with open_node(
+            home, clock=ManualClock(START_MS), random=os.urandom, services={}
+        ) as node:
+            assert node.parts.keyring.wid == old
+            assert node.standing.has_lost_writer
+
+
+def test_what_a_free_home_shows_says_nothing(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+
+    assert report(standing_of(tmp_path / "home")) == report(None)
+
+
+def test_a_fork_of_another_writer_concerns_nobody(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    standing, other = standing_of(tmp_path / "home"), LogAuthor(make_coop("Dale"), some_fid())
+    entry = other.append("x.note", b"\x80")
+
+    standing.note_foreign(open_header(entry), entry.id)
+
+    assert standing.in_use is None
+
+
+def some_fid() -> FederationId:
+    return FederationId(Digest(b"f" * 32))
+
+
+def a_promise(seq: int, head: bytes = ZERO) -> Draft:
+    record = WriterPromise(
+        head=Digest(head), log=LogId(b"l" * 32), lost=EntryId(bytes(32)), seq=seq
+    )
+    return Draft(kind="writer.promise", body=encode(record))
+
+
+def test_a_promise_of_more_than_is_held_is_refused() -> None:
+    with pytest.raises(LocalProtocolError) as refusal:
+        require_promises(State(), [a_promise(1)])
+
+    assert refusal.value.code == "log.promise"
+
+
+def test_a_promise_of_nothing_is_right_where_nothing_is_held() -> None:
+    require_promises(State(), [Draft(kind="x.note", body=b"\x80"), a_promise(0)])
+
+
+async def test_an_entry_beyond_a_promise_is_held_back_as_log_lost(bench: Bench) -> None:
+    newer = signing_key(b"n" * 32)
+    op = bench.hill.delegate(newer, START_MS + WRITER_LIFETIME_MS)
+    await bench.ingest.receive_key_ops(bench.hill.cid, [op])
+    old, new = bench.author(), LogAuthor(bench.hill, bench.fid, writer=newer)
+    [first, beyond] = chain(old, 2)
+    lost = WriterLost(head=Digest(ZERO), seq=0, wid=WriterId(old.key.public))
+    word = new.publish(lost)
+    await bench.receive(first, word)
+    promise = WriterPromise(head=Digest(first.id), log=old.log, lost=word.id, seq=1)
+    draft = Draft(kind="writer.promise", body=encode(promise), refs=[word.id])
+    await bench.ingest.publish(bench.fid, [draft])
+
+    told = await bench.told(beyond)
+
+    assert told == [("held", "log.lost")]
+
+
+class NoPromises:
+    def promises(self) -> list[object]:
+        return []
+
+
+def test_a_promise_without_a_form_holds_nothing_back() -> None:
+    own = CoopId(Digest(b"c" * 32))
+    fences = Fences(NoPromises(), own)  # type: ignore[arg-type]  # all that is asked of a store
+
+    fences.note("writer.promise", own, bytes(16) + b"\x80")
+
+    assert fences.seq_of(LogId(b"l" * 32)) is None
+
+
+async def test_a_node_whose_home_nobody_guards_may_always_sign() -> None:
+    guard = Unguarded()
+
+    await guard.until_compared()
+    guard.require_publishing(["x.note"])
+
+
+def run(home: Path, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(sheaf, ["recovery", *arguments, "--home", str(home)])
+    return result.exit_code, result.output
+
+
+def test_the_command_shows_a_home_whose_node_does_not_run(tmp_path: Path) -> None:
+    make_home(tmp_path / "home")
+    free = run(tmp_path / "home", "show")
+    mark(tmp_path / "home", now_ms=1)
+
+    code, recovering = run(tmp_path / "home", "show")
+
+    assert "Nothing to recover" in free[1]
+    assert code == 0
+    assert "RECOVERING" in recovering
+    assert "sheaf serve" in recovering
+
+
+def test_the_command_marks_a_home_and_names_a_peer(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    make_home(home, peers=f'{{ url = "{URL}" }},')
+    begun = run(home, "begin")
+
+    code, output = run(home, "go-on", "--without", URL, "--json")
+
+    assert begun[0] == 0
+    assert code == 0
+    assert json.loads(output) == {"without": [URL]}
+    assert URL in run(home, "show")[1]
+
+
+async def test_the_command_refuses_a_name_that_nobody_has(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    make_home(home)
+    async with open_node(home, clock=ManualClock(START_MS), random=os.urandom, services={}):
+        pass
+    mark(home, now_ms=1)
+
+    code, output = run(home, "go-on", "--without", "Nobody")
+
+    assert code == 1
+    assert "recovery.unknown" in output

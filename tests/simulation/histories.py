@@ -1,0 +1,162 @@
+"""Histories made by hand, good and bad, to show that each invariant can fail."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+from nacl.signing import SigningKey
+from tests.simulation.ledger import Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FID = b"f" * 32
+OWNER, ASKER, OTHER = "hill", "dale", "moor"
+NAMES = (OWNER, ASKER, OTHER)
+CIDS = {name: name.encode() * 8 for name in NAMES}
+NOW_MS = 1_000_000
+_TABLES = (
+    "CREATE TABLE entries (arrival INTEGER PRIMARY KEY, log INTEGER, seq INTEGER, id BLOB,"
+    " header BLOB, proof BLOB, payload BLOB, void TEXT, fault TEXT)",
+    "CREATE TABLE refs (target BLOB, arrival INTEGER)",
+)
+
+
+@dataclass
+class Log:
+    """A writer that signs what it is told to."""
+
+    name: str
+    seq: int = 0
+    prev: bytes = bytes(32)
+    key: SigningKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = SigningKey(self.name.encode() * 8)
+
+    def write(
+        self, kind: str, body: dict[str, Any], refs: tuple[bytes, ...] = (), **odd: Any
+    ) -> Any:
+        """Return the next entry; `odd` puts something else at the place of a header's part."""
+        payload = bytes(16) + msgpack.packb(body)
+        header = msgpack.packb(
+            [
+                1,
+                FID,
+                CIDS[self.name],
+                bytes(self.key.verify_key),
+                odd.get("seq", self.seq + 1),
+                odd.get("prev", self.prev),
+                kind,
+                odd.get("time_ms", NOW_MS),
+                0,
+                odd.get("hashed", hashlib.sha256(b"sheaf/1/payload\0" + payload).digest()),
+                len(payload),
+                list(refs),
+                0,
+            ]
+        )
+        id_ = hashlib.sha256(b"sheaf/1/entry\0" + header).digest()
+        if "seq" not in odd:
+            self.seq, self.prev = self.seq + 1, id_
+        proof = self.key.sign(b"sheaf/1/entry-signature\0" + header).signature
+        envelope = SimpleNamespace(header=header, payload=payload, signature=proof)
+        return SimpleNamespace(
+            id=id_, envelope=envelope, void=None, fault=None, proof=proof, refs=refs, name=self.name
+        )
+
+
+class History:
+    """Three co-ops, and a ledger that watches them."""
+
+    def __init__(self) -> None:
+        self.logs = {name: Log(name) for name in NAMES}
+        self.ledger = Ledger(CIDS)
+        self.held: dict[str, list[Any]] = {name: [] for name in NAMES}
+
+    def at(self, name: str, *entries: Any, latest_ms: int = NOW_MS) -> None:
+        """Let a site sync entries."""
+        self.held[name] += entries
+        self.ledger.durable(name, entries, latest_ms)
+
+    def everywhere(self, *entries: Any) -> None:
+        """Let all sites sync entries, their authors first."""
+        for entry in entries:
+            for name in sorted(NAMES, key=lambda each: each != entry.name):
+                self.at(name, entry)
+
+    def own(self, name: str, kind: str, body: dict[str, Any], *refs: bytes, **odd: Any) -> bytes:
+        """Let a co-op write an entry, and all sync it; return its id."""
+        entry = self.logs[name].write(kind, body, refs, **odd)
+        self.everywhere(entry)
+        return bytes(entry.id)
+
+    def offer(self, pallets: int = 10, ref: str = "shed") -> bytes:
+        return self.own(OWNER, "capacity.publish", {"ref": ref, "resource": {"pallets": pallets}})
+
+    def ask(self, capacity: bytes, pallets: int = 4, op: str = "op0", **odd: Any) -> bytes:
+        self.ledger.asked(op, ASKER)
+        amount = {"pallets": pallets}
+        body = {
+            "capacity": capacity,
+            "hold": hashlib.sha256(b"sheaf/1/sim\0" + op.encode()).digest(),
+            "hold_for_ms": 1_000,
+            "max": amount,
+            "min": amount,
+        }
+        return self.own(ASKER, "hold.request", {**body, **odd}, capacity)
+
+    def grant(self, request: bytes, pallets: int = 4, **odd: Any) -> bytes:
+        body = {"request": request, "locked": {"pallets": pallets}, "until_ms": NOW_MS + 1_000}
+        return self.own(odd.pop("name", OWNER), "hold.grant", {**body, **odd}, request)
+
+    def confirm(self, grant: bytes, name: str = ASKER) -> bytes:
+        return self.own(name, "hold.confirm", {"grant": grant}, grant)
+
+    def confirmed(self, confirm: bytes, **odd: Any) -> bytes:
+        return self.own(OWNER, "hold.confirmed", {"confirm": confirm}, confirm, **odd)
+
+    @property
+    def broken(self) -> set[str]:
+        """The invariants that were found broken so far."""
+        return {violation.invariant for violation in self.ledger.violations}
+
+    def stored(self, name: str, folder: Path, *, without_refs: bool = False) -> Path:
+        """Return the file of a site as its store would have it."""
+        path = folder / f"{name}.db"
+        with closing(sqlite3.connect(path)) as connection:
+            for table in _TABLES:
+                connection.execute(table)
+            for arrival, entry in enumerate(self.held[name], 1):
+                _, _, _, _, seq, *_ = msgpack.unpackb(entry.envelope.header)
+                row = (arrival, [*self.logs].index(entry.name), seq, entry.id)
+                stored = (entry.envelope.header, entry.proof, entry.envelope.payload)
+                connection.execute(
+                    "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                    (*row, *stored, entry.void),
+                )
+                if not without_refs:
+                    for target in entry.refs:
+                        connection.execute("INSERT INTO refs VALUES (?, ?)", (target, arrival))
+            connection.commit()
+        return path
+
+    def settle(self, folder: Path, **how: Any) -> set[str]:
+        """Settle the asker's site; return the invariants found broken."""
+        self.ledger.settle(ASKER, self.stored(ASKER, folder, **how), self.order)
+        return self.broken
+
+    def reopen(self, folder: Path, **how: Any) -> set[str]:
+        """Let the asker's site start again on its file; return the invariants found broken."""
+        self.ledger.reopened(ASKER, self.stored(ASKER, folder, **how), self.order)
+        return self.broken
+
+    @property
+    def order(self) -> dict[bytes, list[bytes]]:
+        return {CIDS[name]: [bytes(log.key.verify_key)] for name, log in self.logs.items()}

@@ -1,0 +1,1 @@
+"""The planted bugs, by the room that they are in."""
