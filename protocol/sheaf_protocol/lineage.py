@@ -77,9 +77,11 @@ class Lineage:
 
     links: Mapping[WriterId, Link] = field(default_factory=dict)
     """Of each writer whose line has several."""
-    pending: frozenset[tuple[WriterId, int]] = frozenset()
-    """Places of successions of a writer that is still open: whether they count is not known until
-    the key log closes it, and nothing from there on can be read."""
+    pending: Mapping[WriterId, int] = field(default_factory=dict)
+    """By writer the first place at which it succeeds one that is still open: whether that counts is
+    not known until the key log closes it, and nothing from there on can be read."""
+    counting: Mapping[WriterId, Succession] = field(default_factory=dict)
+    """By writer the succession by which another goes on for it."""
 
     def link(self, wid: WriterId) -> Link:
         """Return where a writer stands in its line."""
@@ -100,7 +102,7 @@ def successions(
     """
     found: dict[WriterId, Succession] = {}
     true = (each for each in said if counts(keys, fid, each))
-    for each in sorted(true, key=lambda s: (keys.writers[s.by].opened_at, s.at)):
+    for each in sorted(true, key=lambda said: _rank(keys, said)):
         found.setdefault(each.wid, each)
     return found
 
@@ -129,12 +131,28 @@ def lineage(keys: KeyLog, fid: FederationId, said: Iterable[Succession]) -> Line
     """Return the lines that the successions said in a federation make, given in any order."""
     said = list(said)
     counting = successions(keys, fid, said)
-    pending = frozenset(
-        (s.by, s.at) for s in said if _may_count(keys, s) and not keys.writers[s.wid].is_closed
-    )
+    pending: dict[WriterId, int] = {}
+    for each in said:
+        if _may_count(keys, each) and not keys.writers[each.wid].is_closed:
+            pending[each.by] = min(each.at, pending.get(each.by, each.at))
     inside = {*counting, *(s.by for s in counting.values())}
     order = sorted(inside, key=lambda wid: keys.writers[wid].opened_at)
-    return Lineage(links=_links(order, counting), pending=pending)
+    return Lineage(links=_links(order, counting), pending=pending, counting=counting)
+
+
+def changes(keys: KeyLog, fid: FederationId, lines: Lineage, said: Succession) -> bool:
+    """Return whether one more succession makes other lines, under the same key log."""
+    if not _may_count(keys, said):
+        return False
+    if not keys.writers[said.wid].is_closed:
+        return said.at < lines.pending.get(said.by, said.at + 1)
+    first = lines.counting.get(said.wid)
+    is_first = first is None or _rank(keys, said) < _rank(keys, first)
+    return is_first and counts(keys, fid, said)
+
+
+def _rank(keys: KeyLog, said: Succession) -> tuple[int, int]:
+    return (keys.writers[said.by].opened_at, said.at)
 
 
 def _may_count(keys: KeyLog, said: Succession) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.digest import EntryId, log_id
-from sheaf_protocol.lineage import OPENING, owed, successions
+from sheaf_protocol.lineage import owed, successions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -29,8 +29,6 @@ weekend and a day. It cannot have decided on what it did not see."""
 MAX_PROMISES: Final = 16
 """How often a member promises on one log: as often as one may be put back before a recovery ends.
 So a co-op makes others write no more than that for each writer that it ever had (RST-20)."""
-WRITER_KINDS: Final = OPENING
-"""The kinds that a writer may publish before it goes on for another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

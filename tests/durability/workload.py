@@ -40,13 +40,6 @@ def zeros(size: int) -> bytes:
 
 
 @dataclass(slots=True)
-class Told:
-    """What the author was told of, by number."""
-
-    acknowledged: dict[int, EntryId] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Verdict:
     """What became of what was acknowledged."""
 

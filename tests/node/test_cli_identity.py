@@ -427,7 +427,7 @@ def test_a_writer_whose_delegation_was_not_kept_ends_where_it_stands(member: Pat
     with serving(member):
         publish(member, ["r10"])
     state = held_state(member / DATABASE)
-    assert sorted(held.head.seq for held in state.logs.values()) == [1, 2, 3]
+    assert sorted(held.head.seq for held in state.logs.values()) == [2, 3, 3]
 
 
 @pytest.mark.parametrize("keep", [2, 4])  # less than the charter names; more than there are

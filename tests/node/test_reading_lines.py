@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from sheaf_protocol.records import Demand, WriterLost, WriterSucceed
 from sheaf_protocol.testing.author import START_MS, LogAuthor, TestCoop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sheaf_protocol.envelope import Envelope
 
 FOLLOWS = frozenset({"demand.submit"})
@@ -108,6 +111,23 @@ def heights(reader: Reader) -> list[tuple[CoopId, int]]:
     return [(cid, head.seq) for cid, _, head in reader.heads()]
 
 
+def calls(act: Callable[[], object]) -> int:
+    """Return how many calls of Python functions something makes: its cost, on any machine."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
 @pytest.fixture
 def house(bench: Bench) -> House:
     return House(bench)
@@ -160,6 +180,24 @@ async def test_a_successor_waits_until_the_key_log_closes_the_one_before(house: 
     assert [ref for ref, _, _ in before] == ["a"]
     assert [ref for ref, _, _ in settled(house, reader)][-1] == "b"
     assert settled(house, house.reader())[-1] == ("b", house.coop.wid, 3)
+
+
+async def test_a_flood_of_successions_of_an_open_writer_costs_as_much_for_each(
+    house: House,
+) -> None:
+    first = demand(house.first, "a")
+    await house.delegate(SECOND)
+    second = house.author(SECOND)
+    said = [second.publish(succeed(house.first)) for _ in range(2_000)]
+    await house.bench.receive(first, *said)
+    _, *flood = house.bench.store.entries_after(0, 2_001)
+    lineages = house.reader().lineages
+
+    early = calls(lambda: [lineages.waits(entry) for entry in flood[:1_000]])
+    late = calls(lambda: [lineages.waits(entry) for entry in flood[1_000:]])
+
+    assert len(lineages.known()) == 2_000
+    assert late <= early * 1.1
 
 
 async def test_a_writer_that_named_another_cut_is_a_line_of_its_own(house: House) -> None:

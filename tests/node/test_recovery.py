@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from tests.node.taking import Bench, chain
+from tests.node.taking import BODY, Bench, chain, make_keyring, note
 
 from sheaf_node.app import make_peering, make_watch, open_node, run_services
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.cli.main import sheaf
 from sheaf_node.clock import ManualClock
 from sheaf_node.config import CONFIG_FILE, initial_config
-from sheaf_node.ingest import Draft
+from sheaf_node.ingest import Draft, Ingest
 from sheaf_node.ingest.fence import Fences, require_promises
 from sheaf_node.ingest.guard import Unguarded
 from sheaf_node.keyring import create_keyring, keyring_of, read_files
@@ -28,7 +28,7 @@ from sheaf_protocol.digest import ZERO, CoopId, Digest, EntryId, FederationId, L
 from sheaf_protocol.envelope import open_header
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.identity import signing_key
-from sheaf_protocol.limits import WRITER_LIFETIME_MS
+from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS, WRITER_LIFETIME_MS
 from sheaf_protocol.records import WriterLost, WriterPromise
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop
 
@@ -293,6 +293,50 @@ def test_a_promise_without_a_form_holds_nothing_back() -> None:
     fences.note("writer.promise", own, bytes(16) + b"\x80")
 
     assert fences.seq_of(LogId(b"l" * 32)) is None
+
+
+def guarded(bench: Bench, home: Path) -> Ingest:
+    """Return the ingest of a node that looks at its home before it signs."""
+    return Ingest(
+        store=bench.store,
+        arrivals=bench.arrivals,
+        clock=bench.clock,
+        random=os.urandom,
+        keyring=make_keyring(bench.mill),
+        guard=Standing(home, cid=bench.mill.cid, own=bench.mill.wid),
+    )
+
+
+async def test_an_own_entry_ahead_of_our_clock_stops_the_signing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    ingest = guarded(bench, tmp_path)
+    late_ms = bench.clock.now_ms() + MAX_CLOCK_AHEAD_MS + 1
+    entry = bench.author(bench.mill).append("x.note", BODY, time_ms=late_ms)
+
+    [told] = await ingest.receive([entry])
+
+    assert told.code == "clock.ahead"
+    with pytest.raises(LocalProtocolError) as refusal:
+        await ingest.publish(bench.fid, [note()])
+    assert refusal.value.code == "node.identity_in_use"
+    assert (tmp_path / FOLDER / IN_USE).exists()
+
+
+async def test_a_node_that_cannot_note_that_another_signs_does_not_sign(
+    bench: Bench, tmp_path: Path
+) -> None:
+    ingest = guarded(bench, tmp_path)
+    (tmp_path / FOLDER / f".{IN_USE}.new").mkdir(parents=True)  # where a file is to be written
+    entry = bench.author(bench.mill).append("x.note", BODY)
+
+    with pytest.raises(Refusal) as unwritten:
+        await ingest.receive([entry])
+
+    with pytest.raises(LocalProtocolError) as refusal:
+        await ingest.publish(bench.fid, [note()])
+    assert unwritten.value.code == "recovery.file"
+    assert refusal.value.code == "node.identity_in_use"
 
 
 async def test_a_node_whose_home_nobody_guards_may_always_sign() -> None:

@@ -7,9 +7,12 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.node.notebook import Notebook, demand, judge
 from tests.node.taking import Bench, chain, make_keyring, note
 
 from sheaf_node.api.json_view import status_json
+from sheaf_node.plugins import Call, ServiceHost
+from sheaf_node.plugins.host import Parts
 from sheaf_node.scrubbing import EVERY_MS, FIRST_MS, PAUSE_MS, STEP, Scrubbing
 from sheaf_node.store.model import WITHHELD
 from sheaf_node.store.scrub import require_sound
@@ -56,6 +59,21 @@ async def scrub(scrubbing: Scrubbing, bench: Bench) -> None:
         await asyncio.sleep(0)
         bench.clock.advance(PAUSE_MS)
     await task
+
+
+def judging(bench: Bench) -> ServiceHost:
+    """Return a service that signs what it found of each demand."""
+    federation = bench.ingest.federations[bench.fid]
+    parts = Parts(
+        store=bench.store,
+        ingest=bench.ingest,
+        arrivals=bench.arrivals,
+        keyring=make_keyring(bench.mill),
+        clock=bench.clock,
+        random=bytes,
+    )
+    settings = {"decide": judge}
+    return ServiceHost("notebook", Notebook, settings, federation=federation, parts=parts)
 
 
 async def found(scrubbing: Scrubbing, bench: Bench) -> list[str]:
@@ -114,6 +132,21 @@ async def test_damage_to_our_own_log_stops_the_signing_and_nothing_else(
     assert refusal.value.code == "store.corrupt"
     assert "entry 1" in refusal.value.detail
     assert [each.outcome.value for each in await bench.receive(*chain(bench.author(bench.dale), 1))]
+
+
+async def test_a_service_that_may_not_sign_beside_damage_still_answers(
+    bench: Bench, scrubbing: Scrubbing, tmp_path: Path
+) -> None:
+    await fill(bench, theirs=0)
+    damage(tmp_path, FLIPPED.format("payload", 1))
+    await scrub(scrubbing, bench)
+    await bench.receive(bench.author().publish(demand("r1")))
+    host = judging(bench)
+
+    await host.take_turn()
+
+    assert (host.refused, host.is_stopped) == ("store.corrupt", False)
+    assert await host.view("refs", Call()) == ["r1"]
 
 
 async def test_a_damaged_payload_of_another_is_let_go_of_and_taken_again(

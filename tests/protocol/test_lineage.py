@@ -198,7 +198,7 @@ def test_whether_a_succession_of_an_open_writer_counts_is_not_known():
     found = house.lineage(house.says(2, 1, 10, at=3))
 
     assert found.links == {}
-    assert found.pending == {(house.wid(2), 3)}
+    assert found.pending == {house.wid(2): 3}
 
 
 @pytest.mark.parametrize("seed", range(10))

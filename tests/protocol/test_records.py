@@ -24,7 +24,7 @@ from sheaf_protocol.records import (
     kind_of,
     line_amount,
 )
-from sheaf_protocol.recovering import WRITER_KINDS
+from sheaf_protocol.records.recovery import WRITER_KINDS
 
 Shape = inspect.Type
 ITEM = Item(code="X-1", name="Feed", scale=0, unit="H87")

@@ -2,7 +2,7 @@ import pytest
 from msgspec import UNSET
 
 from sheaf_protocol.codec import decode, encode
-from sheaf_protocol.recovering import WRITER_KINDS
+from sheaf_protocol.records.recovery import WRITER_KINDS
 from sheaf_protocol.retention import ERASING
 from sheaf_protocol.subscription import (
     Filter,

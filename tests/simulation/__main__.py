@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.batch import run_all, stage
-from tests.simulation.plan import PROFILES
+from tests.simulation.plan import DIRECTED, PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -143,7 +143,7 @@ def _command(outcome: Outcome) -> str:
 
 def _parsed(args: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--profile", action="append", choices=sorted(PROFILES))
+    parser.add_argument("--profile", action="append", choices=sorted(PROFILES | DIRECTED))
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--from-seed", type=int, default=0)
     parser.add_argument("--seed", type=int)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tests.simulation.disk import DATABASE
 from tests.simulation.liars import WAYS, Lies
 from tests.simulation.network import Weather
+from tests.simulation.promises import EarlyCopy, LateWord
 from tests.simulation.users import use_twin
 from tests.simulation.versions import make_older, speak_newer
 
@@ -40,7 +41,7 @@ class Blows:
         self.dice = world.dice("blows")
         world.network.weather = plan.weather
         for site in world.sites.values():
-            site.wear.__dict__.update(plan.wear.__dict__)
+            site.wear = replace(plan.wear)
             if "offset" in plan.kinds:
                 site.clock.offset_ms = self.dice.randint(-300_000, 300_000)
             if "drift" in plan.kinds:
@@ -54,6 +55,10 @@ class Blows:
             world.loop.spawn(None, speak_newer(world, self._any()))
         for name in world.sites:
             world.start(name)
+        if "late_word" in plan.kinds:
+            LateWord(world).begin()
+        if "early_copy" in plan.kinds:
+            EarlyCopy(world).begin()
         self._later()
 
     def _turn_bad(self) -> None:

@@ -58,9 +58,13 @@ class Disk:
     _is_busy: bool = False
     _has_failed: bool = False
     _under_way: Sequence[Job] = ()
-    """The commit that would be on its way to the disk now."""
     _untold: Sequence[Job] = ()
     """What is durable and its store does not know yet."""
+
+    @property
+    def under_way(self) -> Sequence[Job]:
+        """The commit that would be on its way to the disk now; empty between two."""
+        return self._under_way
 
     def anew(self) -> Disk:
         """Return the disk for the same life, which opens its home once more."""

@@ -11,9 +11,12 @@ import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-import msgpack
+from tests.simulation.awards import Awards
+from tests.simulation.book import Book, book_of
+from tests.simulation.certificates import Certificates
+from tests.simulation.rows import Place, Row, Violation, read_row
 from tests.simulation.signatures import is_signed
 
 if TYPE_CHECKING:
@@ -22,225 +25,8 @@ if TYPE_CHECKING:
 
 CANARY: Final = b"canary-7f3a"
 """Stands in every private body; nobody but its addressees may ever see it in the clear (I12)."""
-_SALT: Final = 16
 _AHEAD_MS: Final = 300_000
 """How far ahead of a node's clock the time of what it takes may be (spec 05)."""
-
-
-class Violation(NamedTuple):
-    """A broken invariant."""
-
-    invariant: str
-    what: str
-
-
-class Place(NamedTuple):
-    """Where an entry stands."""
-
-    fid: bytes
-    cid: bytes
-    wid: bytes
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An entry as it lies on a disk."""
-
-    id: bytes
-    place: Place
-    prev: bytes
-    kind: str
-    time_ms: int
-    body: Mapping[str, Any]
-    header: bytes
-    refs: tuple[bytes, ...] = ()
-    is_whole: bool = True
-    """Whether its payload, where there is one, is what its header hashes."""
-
-
-def read_row(header: bytes, payload: bytes | None) -> Row:
-    """Return an entry from its bytes (spec 04)."""
-    _, fid, cid, wid, seq, prev, kind, time_ms, _, hashed, _, refs, *_ = msgpack.unpackb(header)
-    body: Mapping[str, Any] = {}
-    if payload and kind != "sealed":
-        read = msgpack.unpackb(payload[_SALT:], strict_map_key=False)
-        body = read if isinstance(read, dict) else {}
-    id_ = hashlib.sha256(b"sheaf/1/entry\0" + header).digest()
-    place = Place(fid, cid, wid, seq)
-    is_whole = not payload or hashlib.sha256(b"sheaf/1/payload\0" + payload).digest() == hashed
-    return Row(id_, place, prev, kind, time_ms, body, header, tuple(refs), is_whole)
-
-
-@dataclass
-class Held:
-    """A hold in the ledger's own model."""
-
-    asker: bytes
-    capacity: bytes
-    pallets: int
-    until_ms: int
-    state: str = "held"
-    is_released: bool = False
-    """Whether its asker gave it back; without effect once its owner has confirmed it."""
-    """When its owner said that it has run out."""
-
-    @property
-    def is_locking(self) -> bool:
-        """Whether it takes part of its capacity."""
-        return self.state == "confirmed" or (self.state == "held" and not self.is_released)
-
-
-class Book:
-    """Holds as one node's entries tell them: words of owners in the order of their logs."""
-
-    def __init__(self) -> None:
-        self.capacities: dict[bytes, tuple[bytes, int]] = {}
-        """Co-op and pallets, by the capacity's entry."""
-        self.requests: dict[bytes, Row] = {}
-        self.confirms: dict[bytes, Row] = {}
-        self.holds: dict[bytes, Held] = {}
-        """By the entry of the grant."""
-        self.granted: dict[bytes, bytes] = {}
-        """The grant of each request."""
-        self.refused: set[bytes] = set()
-        self.released: dict[bytes, bytes] = {}
-        """Who gave back which grant."""
-        self.names: dict[tuple[bytes, bytes, bytes], bytes] = {}
-        self.offered: dict[tuple[bytes, str], bytes] = {}
-        """The capacity of each co-op and reference."""
-        self.faults: list[Violation] = []
-
-    def take(self, row: Row) -> None:
-        """Learn what anybody may say; what only an owner says is for `hear`."""
-        match row.kind:
-            case "capacity.publish":
-                pallets = row.body["resource"].get("pallets", 0)
-                self.capacities[row.id] = (row.place.cid, pallets)
-            case "hold.request":
-                name = (row.place.cid, row.body["capacity"], row.body["hold"])
-                self.names.setdefault(name, row.id)
-                self.requests[row.id] = row
-            case "hold.confirm":
-                self.confirms[row.id] = row
-            case "hold.release":
-                self.released[row.body["grant"]] = row.place.cid
-                held = self.holds.get(row.body["grant"])
-                if held is not None and held.asker == row.place.cid:
-                    held.is_released = True
-
-    def hear(self, row: Row) -> None:
-        """Apply an owner's word on its own capacity, or an asker's own request."""
-        match row.kind:
-            case "hold.request":
-                name = (row.place.cid, row.body["capacity"], row.body["hold"])
-                if self.names[name] != row.id:
-                    self._fault("I3", f"hold {_s(row.body['hold'])} was asked for twice")
-            case "capacity.publish":
-                same = (row.place.cid, row.body["ref"])
-                if self.offered.setdefault(same, row.id) != row.id:
-                    self._fault("I3", f"capacity {row.body['ref']} was offered twice")
-            case "hold.grant":
-                self._grant(row)
-            case "hold.refuse":
-                self._refuse(row)
-            case "hold.confirmed":
-                self._confirmed(row)
-            case "hold.expired":
-                self._ended(row, "expired")
-            case "hold.revoke":
-                self._ended(row, "revoked")
-
-    def used(self, capacity: bytes) -> int:
-        """Return how much of a capacity is held or confirmed."""
-        return sum(
-            held.pallets
-            for held in self.holds.values()
-            if held.capacity == capacity and held.is_locking
-        )
-
-    def used_at_most(self, capacity: bytes) -> int:
-        """Return how much of a capacity its owner may have counted.
-
-        With what was given back, of which it may not have heard.
-        """
-        return sum(
-            held.pallets
-            for held in self.holds.values()
-            if held.capacity == capacity and held.state in {"held", "confirmed"}
-        )
-
-    def _refuse(self, row: Row) -> None:
-        request = self.requests.get(row.body["request"])
-        self.refused.add(row.body["request"])
-        if request is None or row.body["reason"] != "hold.no_capacity":
-            return
-        owner, total = self.capacities.get(request.body["capacity"], (b"", 0))
-        free = total - self.used_at_most(request.body["capacity"])
-        least = request.body["min"].get("pallets", 0)
-        if owner == row.place.cid and request.id not in self.granted and least <= free:
-            self._fault("I2", f"request {_s(request.id)} was refused with {free} pallets left")
-
-    def _grant(self, row: Row) -> None:
-        request = self.requests.get(row.body["request"])
-        if request is None:
-            self._fault("I3", f"grant {_s(row.id)} answers a request that is not held")
-            return
-        capacity = request.body["capacity"]
-        owner, total = self.capacities.get(capacity, (b"", 0))
-        if owner != row.place.cid:
-            return  # a stranger's word on another's capacity has no effect
-        if request.id in self.granted:
-            self._fault("I3", f"request {_s(request.id)} was granted twice")
-            return
-        if request.id in self.refused:
-            self._fault("I3", f"request {_s(request.id)} was refused and then granted")
-        name = (request.place.cid, capacity, request.body["hold"])
-        if self.names.get(name) != request.id:
-            self._fault("I3", f"hold {_s(request.body['hold'])} was granted under two requests")
-        until_ms, pallets = row.body["until_ms"], row.body["locked"].get("pallets", 0)
-        if until_ms != row.time_ms + request.body["hold_for_ms"]:
-            self._fault("I10", f"grant {_s(row.id)} does not last as long as was asked for")
-        least, most = (request.body[each].get("pallets", 0) for each in ("min", "max"))
-        if not least <= pallets <= most:
-            self._fault("I2", f"{pallets} pallets were granted, {least} to {most} asked for")
-        held = Held(request.place.cid, capacity, pallets, until_ms)
-        held.is_released = self.released.get(row.id) == held.asker
-        self.holds[row.id], self.granted[request.id] = held, row.id
-        if self.used(capacity) > total:
-            self._fault("I2", f"{self.used(capacity)} of {total} pallets are taken")
-
-    def _confirmed(self, row: Row) -> None:
-        confirm = self.confirms.get(row.body["confirm"])
-        held = None if confirm is None else self.holds.get(confirm.body["grant"])
-        if held is None or confirm is None:
-            self._fault("I3", f"{_s(row.id)} confirms what nobody asked for")
-        elif self.capacities[held.capacity][0] != row.place.cid:
-            return
-        elif held.asker != confirm.place.cid:
-            self._fault("I3", f"{_s(row.id)} confirms for another than the asker")
-        elif held.state == "confirmed":
-            self._fault("I4", f"grant {_s(confirm.body['grant'])} was confirmed twice")
-        elif held.state != "held":
-            self._fault("I3", f"grant {_s(confirm.body['grant'])} was confirmed when {held.state}")
-        elif row.time_ms > held.until_ms:
-            self._fault("I10", f"grant {_s(confirm.body['grant'])} was confirmed too late")
-        else:
-            held.state = "confirmed"
-
-    def _ended(self, row: Row, how: str) -> None:
-        held = self.holds.get(row.body["grant"])
-        if held is None or self.capacities[held.capacity][0] != row.place.cid:
-            return
-        if held.state == "confirmed":
-            self._fault("I9", f"grant {_s(row.body['grant'])} was {how} when confirmed")
-        elif held.state == "held":
-            if how == "expired" and row.time_ms <= held.until_ms:
-                self._fault("I10", f"grant {_s(row.body['grant'])} expired before its time")
-            held.state = how
-
-    def _fault(self, invariant: str, what: str) -> None:
-        self.faults.append(Violation(invariant, what))
 
 
 @dataclass
@@ -284,6 +70,8 @@ class Ledger:
         self.sites: dict[str, SiteFacts] = defaultdict(SiteFacts)
         self._at: dict[Place, bytes] = {}
         self._rows: dict[bytes, Row] = {}
+        self.awards = Awards()
+        self.certificates = Certificates(self._rows)
 
     def fault(self, invariant: str, what: str) -> None:
         """Note a broken invariant."""
@@ -303,9 +91,17 @@ class Ledger:
                 self.fault("I10", f"{name} took an entry {ahead_ms} ms ahead of its clock")
             if entry.void is None and entry.fault is None:
                 self._tell(name, facts, row)
+                if row.place.cid == self.cids[name] and row.body:
+                    self.awards.take(row)
             if CANARY in envelope.payload:
                 self.fault("I12", f"{name} stored a private body in the clear")
         self._collect(name, facts.book)
+        self._move(self.awards.faults)
+
+    def certified(self, data: bytes, latest_ms: int) -> None:
+        """Take in a certificate that a site has just synced; no clock said more so far."""
+        self.certificates.take(data, latest_ms)
+        self._move(self.certificates.faults)
 
     def reopened(
         self,
@@ -321,10 +117,18 @@ class Ledger:
         """
         facts = self.sites[name]
         facts.is_recovering = is_recovering
+        for data in _certificates(path):
+            self.certificates.take(data)
+        self._move(self.certificates.faults)
         rows = list(self._read(name, path))
         lost = facts.durable - {row.id for row, _ in rows}
         if lost:
             self.fault("I13", f"{name} lost {len(lost)} entries that were synced")
+        # A commit that death cut short may be whole on the disk, and nobody was told of it.
+        for row, is_void in rows:
+            if row.id not in facts.durable and row.place.cid == self.cids[name] and not is_void:
+                self.awards.take(row)
+        self._move(self.awards.faults)
         facts.durable = {row.id for row, _ in rows}
         for change in facts.under_way:
             kept = change & facts.durable
@@ -333,7 +137,13 @@ class Ledger:
         facts.under_way = []
         self._require_refs(name, path, rows)
         facts.book = book_of([row for row, is_void in rows if not is_void], order)
+        facts.book.void = frozenset(row.id for row, is_void in rows if is_void)
         facts.book.faults.clear()  # each was told when it was signed
+
+    def author(self, id_: bytes) -> bytes | None:
+        """Return the co-op that signed an entry, if any site held it."""
+        row = self._rows.get(id_)
+        return None if row is None else row.place.cid
 
     def turned_bad(self, name: str) -> None:
         """Take it that a co-op signs whatever it likes."""
@@ -400,6 +210,10 @@ class Ledger:
         facts.book.take(row)
         if row.place.cid == self.cids[name] and not facts.is_recovering:
             facts.book.hear(row)
+
+    def _move(self, faults: list[Violation]) -> None:
+        self.violations += faults
+        faults.clear()
 
     def _collect(self, name: str, book: Book) -> None:
         if self.cids[name] not in self.excused:
@@ -516,17 +330,9 @@ class Ledger:
                 proven = row.prev
 
 
-def book_of(rows: Sequence[Row], order: Mapping[bytes, Sequence[bytes]]) -> Book:
-    """Return the holds that these entries tell, owners' words in the order of their logs."""
-    book = Book()
-    for row in rows:
-        book.take(row)
-    rank = {wid: at for wids in order.values() for at, wid in enumerate(wids)}
-    own = [row for row in rows if row.kind.startswith("hold.")]
-    for row in sorted(own, key=lambda r: (r.place.cid, rank.get(r.place.wid, 0), r.place.seq)):
-        book.hear(row)
-    return book
-
-
-def _s(id_: bytes) -> str:
-    return id_[:4].hex()
+def _certificates(path: Path) -> list[bytes]:
+    """Return the certificates of a store, each after the one that it follows on."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            data for (data,) in connection.execute("SELECT data FROM certificates ORDER BY epoch")
+        ]

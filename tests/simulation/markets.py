@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from tests.simulation.ledger import CANARY
 from tests.simulation.world import Unknown
 
+from sheaf_node.config import CONFIG_FILE
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.simulation.plan import Plan
     from tests.simulation.world import World
 
@@ -17,12 +21,22 @@ NAME: Final = "pooled_purchasing"
 SUPPLIER: Final = "hill"
 COORDINATOR: Final = "dale"
 ITEMS: Final = ("feed", "wire")
-_PRICES: Final = """item,name,unit,min_quantity,price,currency,valid_until
-feed,Ewe nuts,kg,1,2.00,EUR,2030-01-01
-feed,Ewe nuts,kg,50,1.50,EUR,2030-01-01
-wire,Fencing wire,kg,1,5.00,EUR,2030-01-01
-wire,Fencing wire,kg,20,4.20,EUR,2030-01-01
+_PRICES: Final = """item,name,unit,min_quantity,price,currency,valid_until,max_quantity
+feed,Ewe nuts,pcs,1,2.00,EUR,2030-01-01,97
+feed,Ewe nuts,pcs,50,1.50,EUR,2030-01-01,
+wire,Fencing wire,pcs,1,5.00,EUR,2030-01-01,
+wire,Fencing wire,pcs,20,4.20,EUR,2030-01-01,
 """
+_PLACE: Final = f"""
+[services.{NAME}]
+place = {{ lat_udeg = 54000000, lon_udeg = -2000000, name = "{CANARY.decode()}" }}
+"""
+
+
+def furnish(home: Path) -> None:
+    """Let a home's orders and answers say where its co-op is: to nobody but the other party."""
+    with (home / CONFIG_FILE).open("a") as file:
+        file.write(_PLACE)
 
 
 def begin_pools(world: World, plan: Plan, waiting: set[str]) -> None:
@@ -30,13 +44,15 @@ def begin_pools(world: World, plan: Plan, waiting: set[str]) -> None:
     dice = world.dice("markets")
     span = plan.profile.safety_s
     body = _PRICES.encode()
+    least = "1" if dice.random() < 0.7 else ""  # all or nothing
     world.loop.spawn(None, world.insist(SUPPLIER, NAME, "import_prices", body))
     for number in range(plan.ops):
         op = f"list{number}"
         waiting.add(op)
-        rows = ["ref,item,quantity,unit,max_price,currency"]
+        rows = ["ref,item,quantity,unit,max_price,currency,min_quantity"]
         rows += [
-            f"{op}-{at},{item},{dice.randint(5, 60)},kg,{dice.randint(100, 600) / 100:.2f},EUR"
+            f"{op}-{at},{item},{dice.randint(5, 60)},pcs,{dice.randint(100, 600) / 100:.2f},EUR,"
+            f"{least}"
             for at, item in enumerate(ITEMS)
             if dice.random() < 0.7
         ]

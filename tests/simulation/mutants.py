@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from tests.simulation import plants
 from tests.simulation.batch import run_all, stage
 from tests.simulation.planted import MUTANTS, runs_of
-from tests.simulation.plants import forks, holds, links, logs, recoveries, stores
+from tests.simulation.plants import ballots, forks, holds, links, logs, pools, recoveries, stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST_CPU_S: Final = 40
 """Of a run with a mutant: ten times what one takes."""
-ROOMS: Final = (plants, forks, holds, links, logs, recoveries, stores)
+ROOMS: Final = (plants, ballots, forks, holds, links, logs, pools, recoveries, stores)
 """What was imported for its mutants."""
 QUICK: Final = (
     "capacity_off_by_one",

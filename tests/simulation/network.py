@@ -59,8 +59,6 @@ class Network:
     trace: Trace
     weather: Weather = field(default_factory=Weather)
     seen: Counter[str] = field(default_factory=Counter)
-    bytes: int = 0
-    frames: int = 0
 
     def __post_init__(self) -> None:
         self.blocked: set[tuple[str, str]] = set()
@@ -114,8 +112,6 @@ class Network:
     def carry(self, end: End, frame: bytes) -> None:
         """Take a frame from one end of a wire towards the other."""
         wire, weather, dice = end.wire, self.weather, self.dice
-        self.frames += 1
-        self.bytes += len(frame)
         self.trace.note("frame", end.name, end.other.name, frame)
         if (end.name, end.other.name) in self.blocked:
             self.seen["frame cut off"] += 1

@@ -16,6 +16,10 @@ from tests.simulation.network import Weather
 if TYPE_CHECKING:
     import random
 
+ASKERS: Final = ("moor", "fell")
+"""Who asks for holds where a sequence is directed."""
+WITNESS: Final = "mill"
+"""Who alone knows the last word of an owner there."""
 KINDS: Final = (
     "loss",
     "delay",
@@ -64,6 +68,8 @@ class Profile:
     """Seconds between two blows, from and to; drawn for the run."""
     hold_ms: tuple[int, int] = (3_000, 90_000)
     work: frozenset[str] = frozenset({"holds"})
+    askers: tuple[str, ...] = ()
+    """The nodes whose users ask for holds; all where none is named."""
 
 
 PROFILES: Final = {
@@ -117,7 +123,28 @@ PROFILES: Final = {
 }
 
 
-SIZES: Final = frozenset(profile.nodes for profile in PROFILES.values())
+DIRECTED: Final = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="late-word",
+            always=frozenset({"late_word"}),
+            never=frozenset(KINDS),
+            hold_ms=(15_000, 20_000),
+            askers=ASKERS,
+            ops=(12, 16),
+            safety_s=120.0,
+        ),
+        Profile(
+            name="early-copy",
+            always=frozenset({"early_copy"}),
+            never=frozenset(KINDS),
+            askers=(WITNESS,),
+        ),
+    )
+}
+"""Sequences of blows that hardly ever come about by chance: for mutants that nothing else shows."""
+SIZES: Final = frozenset(p.nodes for p in (*PROFILES.values(), *DIRECTED.values()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from tests.simulation import markets, planted
 from tests.simulation.blows import Blows
 from tests.simulation.holdings import NAME, Holdings
 from tests.simulation.ledger import Ledger
-from tests.simulation.plan import PROFILES, Plan, draw
+from tests.simulation.plan import DIRECTED, PROFILES, Plan, draw
 from tests.simulation.signatures import remember_signatures
 from tests.simulation.users import Users
 from tests.simulation.world import World
@@ -62,7 +62,7 @@ class Stage:
 def run(profile: str, seed: int, ready: Stage) -> Outcome:
     """Run a seed. Its process is to end afterwards: what died in it must not be collected."""
     began = time.process_time()
-    plan = draw(PROFILES[profile], seed)
+    plan = draw((PROFILES | DIRECTED)[profile], seed)
     gc.disable()
     logging.disable(logging.CRITICAL)
     remember_signatures()
@@ -100,6 +100,9 @@ class _Run:
             services=_services(plan),
             ledger=self.ledger,
         )
+        if "pools" in plan.profile.work:
+            for site in self.world.sites.values():
+                markets.furnish(site.home)
         self.users = Users(self.world, plan)
         self.blows = Blows(self.world, plan)
 
@@ -135,8 +138,13 @@ class _Run:
         return bool(self.ledger.violations)
 
     def _is_at_rest(self) -> bool:
-        """Return whether every user has an answer and all nodes hold the same."""
-        return not self.users.unanswered and len(set(self._views().values())) == 1
+        """Return whether users have answers, awards were judged, and all nodes hold the same."""
+        is_open = self.users.unanswered or self._verdicts_owed()
+        return not is_open and len(set(self._views().values())) == 1
+
+    def _verdicts_owed(self) -> list[str]:
+        cids = self.ledger.cids
+        return self.ledger.awards.owed(cids[name] for name in self.world.honest)
 
     def _views(self) -> dict[str, frozenset[str]]:
         return {name: self.world.view_of(name) for name in self.world.honest}
@@ -145,6 +153,8 @@ class _Run:
         """Check what is left when everything has been healed for long enough."""
         if left := self.users.unanswered:
             self.ledger.fault("I7", f"never answered: {', '.join(sorted(left))}")
+        if owed := self._verdicts_owed():
+            self.ledger.fault("I11", f"never judged: {', '.join(owed)}")
         views = self._views()
         if len(set(views.values())) > 1:
             everywhere = frozenset.intersection(*views.values())
@@ -158,6 +168,9 @@ class _Run:
             self.ledger.fault("I7", "nodes do not agree on the holds that there are")
 
     def _note_faults(self) -> None:
-        """Whatever a task of a node raised and nobody took is a fault of the node."""
+        """Whatever a task or service of a node raised and nobody took is a fault of the node."""
+        for name in self.world.honest:
+            for service in self.world.stopped_services(name):
+                self.ledger.fault("I8", f"{name}: a fault stopped {service}")
         for fault in self.world.loop.faults:
             self.ledger.fault("I8", f"nobody took {fault.get('exception')!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.simulation.histories import ASKER, NOW_MS, OTHER, OWNER, History
+from tests.simulation.histories import ASKER, CIDS, NOW_MS, OTHER, OWNER, History, Market
 from tests.simulation.ledger import CANARY
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def test_an_expiry_of_a_confirmed_hold_breaks_i9(history: History) -> None:
     assert history.broken == {"I9"}
 
 
-@pytest.mark.parametrize("until_ms", [NOW_MS + 999, NOW_MS + 1_001])
+@pytest.mark.parametrize("until_ms", [NOW_MS + 499, NOW_MS + 1_001])
 def test_a_deadline_by_another_clock_than_the_owners_breaks_i10(
     history: History, until_ms: int
 ) -> None:
@@ -310,3 +310,110 @@ def test_an_entry_stored_without_its_references_breaks_i13(
     history.ask(history.offer())
 
     assert history.reopen(tmp_path, without_refs=True) == {"I13"}
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market()
+
+
+def test_a_pool_that_is_closed_awarded_and_judged_breaks_nothing(market: Market) -> None:
+    pool, line = market.open(), market.want()
+    award = market.award(pool, market.close(pool, line))
+
+    market.find(award)
+
+    assert market.broken == set()
+    assert market.ledger.awards.owed([CIDS[ASKER]]) == []
+
+
+def test_a_verdict_is_owed_until_it_is_given(market: Market) -> None:
+    pool, line = market.open(), market.want()
+
+    market.award(pool, market.close(pool, line))
+
+    assert len(market.ledger.awards.owed([CIDS[ASKER], CIDS[OTHER]])) == 2
+
+
+def test_a_pool_closed_twice_breaks_i11(market: Market) -> None:
+    pool, line = market.open(), market.want()
+    market.close(pool, line)
+
+    market.close(pool, line)
+
+    assert market.broken == {"I11"}
+
+
+def test_a_close_that_leaves_out_a_demand_breaks_i11(market: Market) -> None:
+    pool = market.open()
+    market.want()
+
+    market.close(pool)
+
+    assert market.broken == {"I11"}
+
+
+def test_a_close_that_counts_what_came_after_its_cut_breaks_i11(market: Market) -> None:
+    pool = market.open()
+    line = market.logs[ASKER].write("demand.submit", {"item": market.item})
+
+    market.close(pool, line.id)
+
+    assert market.broken == {"I11"}
+
+
+def test_a_pool_decided_twice_breaks_i11(market: Market) -> None:
+    pool, line = market.open(), market.want()
+    close = market.close(pool, line)
+    market.award(pool, close)
+
+    market.own(OWNER, "pool.lapse", {"close": close, "pool": pool})
+
+    assert market.broken == {"I11"}
+
+
+@pytest.mark.parametrize("quantity", [39, 41])
+def test_another_quantity_than_is_wanted_breaks_i11(market: Market, quantity: int) -> None:
+    pool, line = market.open(), market.want()
+
+    market.award(pool, market.close(pool, line), quantity)
+
+    assert market.broken == {"I11"}
+
+
+def test_more_than_there_is_breaks_i11(market: Market) -> None:
+    pool, line = market.open(), market.want(60)
+
+    market.award(pool, market.close(pool, line), 60)
+
+    assert market.broken == {"I11"}
+
+
+def test_an_award_that_a_member_finds_wrong_breaks_i11(market: Market) -> None:
+    pool, line = market.open(), market.want()
+    award = market.award(pool, market.close(pool, line))
+
+    market.find(award, "award.amount")
+
+    assert market.broken == {"I11"}
+
+
+def test_two_verdicts_of_one_member_break_i11(market: Market) -> None:
+    pool, line = market.open(), market.want()
+    award = market.award(pool, market.close(pool, line))
+    market.find(award)
+
+    market.find(award)
+
+    assert market.broken == {"I11"}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"amount": 7_999}, {"amount": 8_000.0}, {"carriage": 5}, {"lines": 2}, {"fee": 1}]
+)
+def test_numbers_that_do_not_add_up_break_i15(market: Market, odd: dict[str, object]) -> None:
+    pool, line = market.open(), market.want()
+
+    market.award(pool, market.close(pool, line), **odd)
+
+    assert market.broken == {"I15"}

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 from tests.simulation.batch import run_all, stage
 from tests.simulation.mutants import QUICK, plant_of
-from tests.simulation.plan import PROFILES
+from tests.simulation.plan import DIRECTED, PROFILES
 from tests.simulation.planted import MUTANTS
 
 ROOT: Final = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def test_a_planted_bug_is_found(name: str) -> None:
 def test_there_are_at_least_thirty_mutants() -> None:
     assert len(MUTANTS) >= 30
     assert all(mutant.breaks and mutant.expected for mutant in MUTANTS.values())
-    assert all(set(mutant.profiles) <= PROFILES.keys() for mutant in MUTANTS.values())
+    assert all(set(mutant.profiles) <= (PROFILES | DIRECTED).keys() for mutant in MUTANTS.values())
 
 
 @pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.stem)

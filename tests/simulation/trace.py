@@ -18,11 +18,9 @@ class Trace:
         self._hash = hashlib.sha256()
         self.last: deque[str] = deque(maxlen=kept)
         """The newest events in words, without the frames."""
-        self.events = 0
 
     def note(self, what: str, *about: object) -> None:
         """Add an event."""
-        self.events += 1
         line = f"{self._now():.6f} {what} "
         if what == "frame":
             *who, frame = about

@@ -32,9 +32,8 @@ class Users:
 
     world: World
     plan: Plan
-    answers: dict[str, str] = field(default_factory=dict)
-    """The state in which each operation ended."""
     waiting: set[str] = field(default_factory=set)
+    """The operations that have no answer yet."""
     asked_at: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The node of each operation, and the capacity that it is about."""
 
@@ -64,6 +63,7 @@ class Users:
 
     def _begin_holds(self) -> None:
         names = list(self.world.names)
+        askers = self.plan.profile.askers or names
         dice = self.world.dice("users")
         span = self.plan.profile.safety_s
         for owner in names[:OWNERS]:
@@ -72,7 +72,7 @@ class Users:
             name = f"op{number}"
             self.waiting.add(name)
             at = 3 + (span - 3) * dice.random()
-            self.world.loop.schedule(None, at, self._begin_hold, name, dice.choice(names), dice)
+            self.world.loop.schedule(None, at, self._begin_hold, name, dice.choice(askers), dice)
 
     def _begin_hold(self, op: str, name: str, dice: random.Random) -> None:
         least, most = self.plan.profile.hold_ms
@@ -146,7 +146,6 @@ class Users:
         world, state = self.world, shown["state"]
         world.trace.note("answer", op, name, state)
         world.seen[f"hold {state.lower()}"] += 1
-        self.answers[op] = state
         world.ledger.answered(op, name, state)
         self.waiting.discard(op)
         if state in {"CONFIRMED", "CONSUMED"}:

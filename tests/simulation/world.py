@@ -19,9 +19,11 @@ from sheaf_node.app import make_peering, make_watch, open_node, run_services
 from sheaf_node.backup import lay_down, snapshot
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.plugins import Call
+from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
@@ -65,11 +67,6 @@ class Site:
     reason: str | None = None
     """Why its newest life ended by itself, or did not begin."""
 
-    @property
-    def is_up(self) -> bool:
-        """Whether its node takes orders."""
-        return self.node is not None
-
 
 @dataclass(eq=False)
 class World:
@@ -90,6 +87,8 @@ class World:
             "I5", f"{name} went on after a frame that its peer did not send"
         )
         self.sites: dict[str, Site] = {}
+        self.on_commit: list[Callable[[str, Sequence[Any]], None]] = []
+        """Told of the entries that a site has just synced."""
         self.names = list(self.homes)
         """The co-ops' own nodes; `sites` has copies of some beside them."""
         for name, template in self.homes.items():
@@ -102,7 +101,7 @@ class World:
         """The nodes that keep to the protocol."""
         return [name for name in self.names if self.sites[name].lies is None]
 
-    def dice(self, *name: object) -> Any:
+    def dice(self, *name: object) -> random.Random:
         """Return a stream of randomness of this run."""
         return dice(self.seed, *name)
 
@@ -138,13 +137,12 @@ class World:
         if life is None or disk is None:
             return
         self.seen[f"death by {why}"] += 1
-        if disk._under_way:
+        if disk.under_way:
             self.seen["death between append and fsync"] += 1
-        self.ledger.dying(name, [job.effects.entries for job in disk._under_way])
+        self.ledger.dying(name, [job.effects.entries for job in disk.under_way])
         self.trace.note("kill", name, why)
         self._bury(site, life)
-        home = disk.survive(self.folder / f"{name}-{site.lives}")
-        site.home = home
+        site.home = disk.survive(self.folder / f"{name}-{site.lives}")
 
     def _bury(self, site: Site, life: Life) -> None:
         life.is_over = True
@@ -249,6 +247,11 @@ class World:
         entries = [entry for job in group for entry in job.effects.entries]
         self.trace.note("commit", site.name, *(entry.id.hex()[:8] for entry in entries))
         self.ledger.durable(site.name, entries, site.clock.latest_ms)
+        for certificate in [c for job in group for _, c in job.effects.certificates]:
+            latest_ms = max(each.clock.latest_ms for each in self.sites.values())
+            self.ledger.certified(encode(certificate), latest_ms)
+        for look in self.on_commit:
+            look(site.name, entries)
         own = self.ledger.cids[site.name]
         if any(e.kind == "writer.succeed" and e.header.cid == own for e in entries):
             self.seen["writer succeeded another"] += 1
@@ -323,6 +326,11 @@ class World:
         node = self.sites[name].node
         logs = {} if node is None else node.parts.store.key_logs
         return {cid: list(log.writers) for cid, log in logs.items()}
+
+    def stopped_services(self, name: str) -> list[str]:
+        """Return the services of a node that a fault ended."""
+        node = self.sites[name].node
+        return [] if node is None else [host.name for host in node.hosts if host.is_stopped]
 
     def view_of(self, name: str) -> frozenset[str]:
         """Return what a node holds, to compare with others: logs, forks, keys, certificates."""

@@ -44,8 +44,8 @@ def create_backup(
     """Write a backup of a home to the new file `out`; the home's node may be running.
 
     What is not whole is not backed up, so that it never takes the place of a good one. No secret
-    is written in clear. Raises
-    Refusal `backup.exists`, `backup.sheets`, and as `gather` does; there is then no file.
+    is written in clear. Raises Refusal `backup.exists`, `backup.sheets`, and as `gather` does;
+    there is then no file.
     """
     _require_no_file(out)
     with workshop(out.parent) as room:

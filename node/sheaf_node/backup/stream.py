@@ -20,7 +20,6 @@ PIECE: Final = 65_536
 """Plain bytes of each piece but the last: what a reader holds in memory, with its ciphertext."""
 OVER: Final = bindings.crypto_secretstream_xchacha20poly1305_ABYTES
 STREAM_HEAD: Final = bindings.crypto_secretstream_xchacha20poly1305_HEADERBYTES
-STREAM_KEY: Final = bindings.crypto_secretstream_xchacha20poly1305_KEYBYTES
 _MORE: Final = bindings.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 _LAST: Final = bindings.crypto_secretstream_xchacha20poly1305_TAG_FINAL
 

@@ -58,7 +58,9 @@ def seed_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what all runs have in common."""
     for option in (
-        click.option("--only", multiple=True, metavar="ID", help="Cases whose id begins so."),
+        click.option(
+            "--only", multiple=True, metavar="ID", help="Cases whose id begins so; may be repeated."
+        ),
         click.option(
             "--limit",
             default=20.0,
@@ -93,7 +95,7 @@ def conform() -> None:
 @click.option("--listen", metavar="HOST:PORT", help="Print the addresses there for it to dial.")
 @seed_option
 def prepare(card: Path, out: Path, listen: str | None, seed: bytes | None) -> None:
-    """Found throw-away federations that admit the co-op of CARD, and write their charters."""
+    """Make a kit: throw-away federations that admit one co-op."""
     from sheaf_node.conform.cases import dialled_paths  # noqa: PLC0415
     from sheaf_node.conform.kit import prepare as prepared  # noqa: PLC0415
 
@@ -102,7 +104,7 @@ def prepare(card: Path, out: Path, listen: str | None, seed: bytes | None) -> No
     click.echo(f"Kit for {printable(kit.node.name)} written to {out}.")
     click.echo(f"1. Let the node adopt every charter in {out / 'charters'}.")
     if address is not None:
-        click.echo("2. Pin these addresses, and start the node:")
+        click.echo("2. Have the node dial these addresses, as its peers, and start it:")
         for path in dialled_paths():
             click.echo(f"   ws://{address[0]}:{address[1]}{path}")
     else:
@@ -134,7 +136,10 @@ def run(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """Run the kit in a folder against the node at URL. Exit status 1 where a case fails."""
+    """Run the kit in a folder against the node at URL.
+
+    Exit status 1 where a case fails.
+    """
     from sheaf_node.conform.running import run_against  # noqa: PLC0415
 
     if is_list:
@@ -170,7 +175,10 @@ def own(
     seed: bytes | None,
     as_json: bool,
 ) -> None:
-    """Make a throw-away home, serve it, and run the kit against it. Exit 1 where a case fails."""
+    """Make a throw-away home, serve it, and run the kit against it.
+
+    Exit status 1 where a case fails.
+    """
     from sheaf_node.conform.own import SERVE  # noqa: PLC0415
     from sheaf_node.conform.running import run_own  # noqa: PLC0415
 

@@ -27,7 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "blob": ("sheaf_node.cli.blob:blob", "Add a file for the members, or get one by its id."),
     "backup": ("sheaf_node.cli.backup:backup", "Back up this node, look at a backup, restore one."),
     "identity": ("sheaf_node.cli.identity:identity", "Show, protect or recover this co-op's keys."),
-    "recovery": ("sheaf_node.cli.recovery:recovery", "Bring back a home that was put back."),
+    "recovery": ("sheaf_node.cli.recovery:recovery", "Let a restored or copied home sign again."),
     "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
     "treaty": ("sheaf_node.cli.treaty:treaty", "Agree on what crosses into another federation."),
     "verify": ("sheaf_node.cli.verify:verify", "Read all that a node holds again and check it."),

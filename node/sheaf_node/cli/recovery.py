@@ -26,7 +26,7 @@ _SILENT = frozenset({"node.unreachable", "api.no_token"})
 
 @click.group()
 def recovery() -> None:
-    """Bring a home back that was put back from a backup, or copied."""
+    """Show what a restored or copied home waits for, and let it go on."""
 
 
 @recovery.command()
@@ -41,12 +41,14 @@ def show(as_json: bool, home: Path) -> None:
     print_recovery(answer)
     if answer["state"] == "free":
         click.echo("Nothing to recover: this node signs with its own writer.")
-    if answer["without"]:
-        click.echo(f"Done without: {', '.join(printable(name) for name in answer['without'])}")
     for url in answer["peers_missing"]:
-        click.echo(f"  if that peer is gone: sheaf recovery go-on --without {printable(url)}")
-    if answer["state"] == "recovering" and not answer["is_running"]:
-        click.echo("The node does not run: it recovers while it does. `sheaf serve` starts it.")
+        click.echo(f"  If it is gone for good: sheaf recovery go-on --without {printable(url)}")
+    if any(answer["waits_for"].values()):
+        click.echo("  If a member is gone for good: sheaf recovery go-on --without NAME")
+    if answer["without"]:
+        names = _names(home)
+        without = (printable(names.get(name, name)) for name in answer["without"])
+        click.echo(f"Done without: {', '.join(without)}")
 
 
 @recovery.command("go-on")
@@ -56,14 +58,16 @@ def show(as_json: bool, home: Path) -> None:
     multiple=True,
     required=True,
     metavar="NAME",
-    help="A member's name, the first digits of its id, or a configured peer's url. Repeatable.",
+    help="A member's name, the first digits of its id (four at least), or a configured peer's url;"
+    " may be repeated.",
 )
 @json_option
 @home_option
 def go_on(names: tuple[str, ...], as_json: bool, home: Path) -> None:
-    """Go on without members or peers that do not answer; the members are named in a signed entry.
+    """Go on without members or peers that are gone for good.
 
-    What only they hold of the lost log counts no more when they come back.
+    The members are named in a signed entry, and what they alone hold of the lost log counts no
+    more when they come back.
     """
     urls = [peer.url for peer in load_config(home).peers]
     found = [name if name in urls else _member(home, name, urls).hex() for name in names]
@@ -78,9 +82,10 @@ def go_on(names: tuple[str, ...], as_json: bool, home: Path) -> None:
 @json_option
 @home_option
 def begin(as_json: bool, home: Path) -> None:
-    """Take it that this home is an old copy: it signs again with a new writer, once it may.
+    """Take this home for an old copy, which needs a new writer.
 
-    For a node that says `node.identity_in_use`, after the other node is stopped for good.
+    For a node that says `node.identity_in_use`, after the other one was stopped for good. It signs
+    again once the other members have said what they know of the old writer.
     """
     load_config(home)
     mark(home, now_ms=SystemClock().now_ms())
@@ -95,7 +100,15 @@ def print_recovery(answer: Mapping[str, Any]) -> None:
     if answer["state"] == "free":
         return
     what = "RECOVERING" if answer["state"] == "recovering" else "NOT SIGNING"
-    click.echo(f"{what}: {printable(answer['sentence'])}")
+    click.echo(f"{what}: {printable(_waits(answer) or answer['sentence'])}")
+
+
+def _waits(answer: Mapping[str, Any]) -> str:
+    """Return what a home waits for as people say it; empty where it waits for nobody."""
+    if answer["peers_missing"]:
+        return f"waits for a link to {', '.join(answer['peers_missing'])}"
+    texts = [text for listed in answer["waits_for"].values() for text in listed]
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _report(home: Path) -> dict[str, Any]:
@@ -108,10 +121,19 @@ def _report(home: Path) -> dict[str, Any]:
         if refusal.code not in _SILENT:
             raise
         state = "free" if marker is None else "recovering"
-        sentence = None if marker is None else "expected a running node, which recovers by itself"
+        sentence = None if marker is None else "expected a running node: `sheaf serve` starts it"
         answer = {"state": state, "sentence": sentence, "peers_missing": [], "waits_for": {}}
         return {**answer, "without": without, "is_running": False}
     return {**answer, "without": without, "is_running": True}
+
+
+def _names(home: Path) -> dict[str, str]:
+    """Return the names of the co-ops that a home knows, by id in hex."""
+    from sheaf_node.app import DATABASE  # noqa: PLC0415 - aiohttp loads only where it is needed
+
+    if not (home / DATABASE).exists():
+        return {}
+    return {cid.hex(): log.name for cid, log in held_state(home / DATABASE).key_logs.items()}
 
 
 def _member(home: Path, name: str, urls: Sequence[str]) -> CoopId:
@@ -119,7 +141,9 @@ def _member(home: Path, name: str, urls: Sequence[str]) -> CoopId:
 
     Raises Refusal `recovery.unknown`.
     """
-    state = held_state(home / "sheaf.db")
+    from sheaf_node.app import DATABASE  # noqa: PLC0415 - aiohttp loads only where it is needed
+
+    state = held_state(home / DATABASE)
     cids = {cid for chain in state.chains.values() for cid in chain.federation.members}
     named = {cid for cid in cids if cid in state.key_logs and state.key_logs[cid].name == name}
     found = named or {cid for cid in cids if len(name) >= 4 and cid.hex().startswith(name)}

@@ -57,7 +57,10 @@ def read_sheet_file(path: Path) -> list[Sheet]:
     try:
         with path.open("rb") as file:
             return read_sheets(file.read(_MAX_FILE).decode())
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
+        detail = f"expected a recovery sheet as text in {path}, got: {exc.strerror}"
+        raise Refusal("key.words", detail) from exc
+    except UnicodeDecodeError as exc:
         raise Refusal("key.words", f"expected a recovery sheet as text in {path}") from exc
 
 

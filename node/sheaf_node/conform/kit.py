@@ -64,7 +64,6 @@ ROLES: Final[Sequence[Role]] = (
     "steward",
     "supplier",
 )
-NODE_ROLES: Final[Sequence[Role]] = ROLES
 KIT_FILE: Final = "kit.json"
 
 
@@ -187,7 +186,7 @@ def _founded(
     approvals = [approve(body, each.cid, by_cid[each.cid].manager) for each in listed]
     keys = {coop.cid: coop.keys for coop, _ in members} | {node.cid: node}
     chain = Chain.found(Certificate(approvals=approvals, body=body), keys)
-    admit = Change(action="admit", cid=node.cid, key_head=node.head, roles=list(NODE_ROLES))
+    admit = Change(action="admit", cid=node.cid, key_head=node.head, roles=list(ROLES))
     return chain.add(certify(chain, admit, list(by_cid.values())), keys)
 
 

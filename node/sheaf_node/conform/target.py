@@ -25,7 +25,6 @@ class Target:
     audience: str
     host: str
     port: int
-    is_tls: bool
 
 
 def read_target(url: str) -> Target:
@@ -46,5 +45,4 @@ def read_target(url: str) -> Target:
         audience=shown if port == _PORTS[scheme] else f"{shown}:{port}",
         host=host,
         port=port,
-        is_tls=scheme == "wss",
     )

@@ -18,7 +18,7 @@ from sheaf_node.ingest.control import (
     new_certificate,
     new_history,
 )
-from sheaf_node.ingest.decision import Decider, Verdict, refused
+from sheaf_node.ingest.decision import Decider, Verdict
 from sheaf_node.ingest.fence import Fences, require_promises
 from sheaf_node.ingest.guard import Unguarded
 from sheaf_node.ingest.judge import changed_by
@@ -28,23 +28,22 @@ from sheaf_node.ingest.model import (
     Opened,
     Outcome,
     Result,
-    Unreadable,
     open_envelope,
 )
 from sheaf_node.ingest.quota import Quota
 from sheaf_node.ingest.rejects import Rejects
+from sheaf_node.ingest.results import change_of, each_alone, results_of, with_unreadable
 from sheaf_node.ingest.signing import Signer
-from sheaf_node.ingest.succession import handing_over
+from sheaf_node.ingest.succession import handing_over, opens
 from sheaf_node.store import Change
 from sheaf_node.store.scrub import require_sound
 from sheaf_protocol.envelope import decode_header, entry_id
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
-from sheaf_protocol.lineage import OPENING
 from sheaf_protocol.proof import Checks, Run, split_runs
 from sheaf_protocol.subscription import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.events import Arrivals
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from sheaf_node.keyring import Keyring
     from sheaf_node.store import State, Store, StoredEntry
     from sheaf_node.store.effects import Effects
-    from sheaf_node.store.model import HeldLog, NewPayload
+    from sheaf_node.store.model import HeldLog
     from sheaf_node.store.planned import Planned
     from sheaf_protocol.charter import Certificate, Federation
     from sheaf_protocol.digest import CoopId, FederationId, LogId
@@ -183,17 +182,17 @@ class Ingest:
             decider = self._decider(planned)
             verdicts = [verdict for run in runs for verdict in decider.decide(run)]
             self._note_foreign(readable, verdicts)
-            return self._change(verdicts), verdicts
+            return self.change_of(verdicts), verdicts
 
         verdicts, stored = await self._store.transact(decide, then=self._tell)
         if len(readable) < len(items):
-            verdicts = _with_unreadable(items, verdicts)
+            verdicts = with_unreadable(items, verdicts)
         for item, verdict in zip(items, verdicts, strict=True):
             if verdict.outcome is Outcome.REJECTED and verdict.code is not None:
                 self.rejected += 1
                 if verdict.is_of_bytes:
                     self._rejects.remember(sender, item.envelope, verdict.code)
-        return _results(items, verdicts, stored)
+        return results_of(items, verdicts, stored)
 
     async def receive_payloads(self, fid: FederationId, items: Sequence[PayloadItem]) -> None:
         """Take in payloads of entries that are held without them.
@@ -213,6 +212,10 @@ class Ingest:
 
         await self._store.transact(decide, then=self._tell)
 
+    async def until_compared(self) -> None:
+        """Return once our own log was compared with a peer, or that was waited for long enough."""
+        await self._guard.until_compared()
+
     async def publish(self, fid: FederationId, drafts: Sequence[Draft]) -> list[StoredEntry]:
         """Sign our own entries, in order, and store all of them or none.
 
@@ -222,7 +225,7 @@ class Ingest:
         `node.identity_in_use` while this node may not sign, `log.promise` for a promise that says
         less or more than is held. Waits for the first comparison with a peer, at a start.
         """
-        await self._guard.until_compared()
+        await self.until_compared()
 
         def decide(planned: Planned) -> tuple[Change, None]:
             self._guard.require_publishing(draft.kind for draft in drafts)
@@ -230,8 +233,8 @@ class Ingest:
             self.quota.require_disk()
             require_promises(planned.state, drafts)
             state = planned.state
-            first = () if _opens(drafts) else self._handing_over(state.key_logs, state.logs, fid)
-            runs = _each_alone(self._signer.sign(state, fid, [*first, *drafts]))
+            first = () if opens(drafts) else self._handing_over(state.key_logs, state.logs, fid)
+            runs = each_alone(self._signer.sign(state, fid, [*first, *drafts]))
             decider = self._decider(planned)
             verdicts = [verdict for run in runs for verdict in decider.decide(run)]
             for verdict in verdicts:
@@ -239,7 +242,7 @@ class Ingest:
                 if verdict.code is not None:
                     detail = verdict.detail or "expected an entry that has effect"
                     raise LocalProtocolError(verdict.code, detail)
-            return self._change(verdicts), None
+            return self.change_of(verdicts), None
 
         _, stored = await self._store.transact(decide, then=self._tell)
         return stored[len(stored) - len(drafts) :]
@@ -346,7 +349,7 @@ class Ingest:
         if is_live and tails:
             raise RemoteProtocolError("log.tail", "expected live entries signed, each by itself")
         if is_live and not all(item.envelope.signature for item in items):
-            return _each_alone(items)  # LOG-23: so that one without its own is refused
+            return each_alone(items)  # LOG-23: so that one without its own is refused
         return split_runs(items, tails, self._checks)
 
     def _decider(self, planned: Planned) -> Decider:
@@ -367,16 +370,18 @@ class Ingest:
     def _note_foreign(self, items: Sequence[Opened], verdicts: Sequence[Verdict]) -> None:
         """Tell the guard of entries of our own co-op that are not held, before they are stored."""
         for item, verdict in zip(items, verdicts, strict=True):
-            if item.header.cid == self._keyring.cid and verdict.outcome in _UNSEEN:
+            # One that is ahead of our clock is proven as well, and not stored for now.
+            is_unseen = verdict.outcome in _UNSEEN or verdict.code == "clock.ahead"
+            if item.header.cid == self._keyring.cid and is_unseen:
                 self._guard.note_foreign(item.header, item.id)
 
-    def _change(self, verdicts: Sequence[Verdict]) -> Change:
+    def change_of(self, verdicts: Sequence[Verdict]) -> Change:
         """Return the change that verdicts make, with our own promises in it kept from here on."""
         for verdict in verdicts:
             if verdict.entry is not None:
                 header = verdict.entry.header
                 self._fences.note(header.kind, header.cid, verdict.entry.envelope.payload)
-        return _change(verdicts)
+        return change_of(verdicts)
 
     def _tell(self, effects: Effects) -> None:
         """Tell the rest of the node what became durable."""
@@ -402,52 +407,3 @@ class Ingest:
 
 
 _UNSEEN: Final = (Outcome.NEW, Outcome.NO_EFFECT, Outcome.FORK)
-
-
-def _each_alone(items: Iterable[Opened]) -> list[Run]:
-    """Return each entry as a run of its own, which nothing proves but its own signature."""
-    return [Run([item]) for item in items]
-
-
-def _opens(drafts: Sequence[Draft]) -> bool:
-    """Return whether drafts begin with what may stand before a `writer.succeed` in a log."""
-    return bool(drafts) and drafts[0].kind in OPENING
-
-
-def _change(verdicts: Sequence[Verdict]) -> Change:
-    return Change(
-        entries=[v.entry for v in verdicts if v.entry is not None],
-        fork_proofs=[v.proof for v in verdicts if v.proof is not None],
-        payloads=_payloads(verdicts),
-    )
-
-
-def _payloads(verdicts: Sequence[Verdict]) -> Sequence[NewPayload]:
-    """Return the payloads that were lacking, each once however often it came."""
-    found = [verdict.payload for verdict in verdicts if verdict.payload is not None]
-    return list({new.entry.id: new for new in found}.values())
-
-
-def _with_unreadable(items: Sequence[Item], verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Return the verdicts with those on what could not be read, in the order of the items."""
-    left = iter(verdicts)
-    return [
-        refused(item.fault, is_of_bytes=True) if isinstance(item, Unreadable) else next(left)
-        for item in items
-    ]
-
-
-def _results(
-    items: Sequence[Item], verdicts: Sequence[Verdict], stored: Sequence[StoredEntry]
-) -> list[Result]:
-    entries = iter(stored)
-    return [
-        Result(
-            id=item.id,
-            outcome=verdict.outcome,
-            code=verdict.code,
-            detail=verdict.detail,
-            entry=None if verdict.entry is None else next(entries),
-        )
-        for item, verdict in zip(items, verdicts, strict=True)
-    ]

@@ -17,7 +17,7 @@ from sheaf_protocol.lineage import OPENING, Succession, owed
 from sheaf_protocol.records import WriterSucceed, decode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sheaf_node.store import StoredEntry
     from sheaf_node.store.model import HeldLog
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from sheaf_protocol.identity import KeyLog
 
 SUCCEED: Final = "writer.succeed"
+
+
+def opens(drafts: Sequence[Draft]) -> bool:
+    """Return whether drafts begin with what may stand before a `writer.succeed` in a log."""
+    return bool(drafts) and drafts[0].kind in OPENING
 
 
 def succession_of(entry: StoredEntry) -> Succession | None:

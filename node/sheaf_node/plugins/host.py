@@ -130,6 +130,8 @@ class ServiceHost:
     async def run(self) -> None:
         """Serve until cancelled, or until the service fails."""
         try:
+            # What is decided before it may be said would be old when it is.
+            await self._parts.ingest.until_compared()
             async with asyncio.TaskGroup() as tasks:
                 while not self.is_stopped:
                     async with self._turn:
@@ -152,6 +154,7 @@ class ServiceHost:
         Raises Refusal `service.no_command`, `service.stopped` and whatever the command or the
         publication is refused with; nothing is then published.
         """
+        await self._parts.ingest.until_compared()
         async with self._turn:
             await self._read()
             command = self.service.commands.get(name)
@@ -275,13 +278,15 @@ class ServiceHost:
         `left_out` is called for each record that cannot be sealed, and may refuse all of it.
         Errands come first: what is published may name what they bring.
         """
+        # Before anything is awaited: whoever asks what is kept lets the context's time move on.
+        now_ms = self._context.now_ms()
         has_changed = self._errands is not None and await self._errands.carry_out()
         try:
             drafts = self._context.publications.drafts(
                 self.federation.fid,
                 keyring=self._parts.keyring,
                 key_logs=self._parts.store.key_logs,
-                now_ms=self._context.now_ms(),
+                now_ms=now_ms,
                 random=self._parts.random,
                 left_out=left_out,
             )

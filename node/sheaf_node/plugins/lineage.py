@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sheaf_node.ingest.succession import SUCCEED, said_by, succession_of
 from sheaf_protocol.digest import log_id
-from sheaf_protocol.lineage import OPENING, Lineage, lineage
+from sheaf_protocol.lineage import OPENING, Lineage, changes, lineage
 from sheaf_protocol.retention import is_retired
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ class Lineages:
         for entry in entries:
             said = succession_of(entry)
             if said is not None:
-                self._said.setdefault(entry.header.cid, {})[entry.id] = said
-                self._lineages.pop(entry.header.cid, None)
+                cid = entry.header.cid
+                self._said.setdefault(cid, {})[entry.id] = said
+                if self._changes(cid, said):
+                    self._lineages.pop(cid, None)
 
     def known(self) -> Sequence[StoredEntry]:
         """Return the entries of all successions that were read, for a reader that begins anew."""
@@ -87,9 +89,17 @@ class Lineages:
         self._read[entry.log] = seq
         return False
 
+    def _changes(self, cid: CoopId, said: Succession) -> bool:
+        """Return whether a succession changes the lines known: nearly none of a flood of them does.
+
+        A new key log judges all of them again.
+        """
+        known = self._lineages.get(cid)
+        return known is None or changes(known[0], self._fid, known[1], said)
+
     def _has_to_wait(self, cid: CoopId, wid: WriterId, seq: int) -> bool:
         known = self._lineage(cid)
-        if any(by == wid and at <= seq for by, at in known.pending):
+        if seq >= known.pending.get(wid, seq + 1):
             return True
         waits_for = known.link(wid).waits_for
         return not all(

@@ -15,8 +15,8 @@ from sheaf_node.recovery.view import report
 from sheaf_protocol.digest import Digest, log_id
 from sheaf_protocol.log import EMPTY
 from sheaf_protocol.records import WriterLost, WriterOverride, WriterPromise, WriterSucceed
+from sheaf_protocol.records.recovery import WRITER_KINDS
 from sheaf_protocol.recovering import (
-    WRITER_KINDS,
     is_older,
     is_to_be_promised,
     promised,

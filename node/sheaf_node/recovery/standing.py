@@ -22,7 +22,7 @@ from sheaf_node.recovery.marker import (
 )
 from sheaf_protocol.digest import WriterId, short
 from sheaf_protocol.errors import LocalProtocolError
-from sheaf_protocol.recovering import WRITER_KINDS
+from sheaf_protocol.records.recovery import WRITER_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -180,15 +180,17 @@ class Standing:
         """
         if header.wid == self.own and self.in_use is None and not self.has_lost_writer:
             shown = InUse(fid=header.fid.hex(), id=id_.hex(), seq=header.seq)
-            write_in_use(self._home, shown)
+            # First, so that a disk on which it cannot be written does not let this node sign.
             self.in_use = shown
+            write_in_use(self._home, shown)
 
     def note_declared(self, fid: FederationId, lost: Lost) -> None:
         """Take note of another writer's word that ours is lost: our home was put back elsewhere."""
         if self.in_use is None and not self.has_lost_writer:
             shown = InUse(fid=fid.hex(), id=lost.id.hex(), seq=lost.record.seq, is_word=True)
-            write_in_use(self._home, shown)
+            # First, so that a disk on which it cannot be written does not let this node sign.
             self.in_use = shown
+            write_in_use(self._home, shown)
 
     def sentence(self) -> str:
         """Return in words why this node may not sign what it would like to."""

@@ -14,7 +14,7 @@ from sheaf_node.store.loading import corrupt
 from sheaf_node.store.model import ERASED, PAST, WITHHELD
 from sheaf_protocol.digest import CoopId, EntryId, WriterId, short
 from sheaf_protocol.envelope import Envelope, decode_header, entry_id, open_header, verify_header
-from sheaf_protocol.errors import ProtocolError
+from sheaf_protocol.errors import LocalProtocolError, ProtocolError
 from sheaf_protocol.log import EMPTY
 from sheaf_protocol.proof import Tail, decode_proof, prove_tail
 
@@ -59,11 +59,15 @@ class Page:
 
 
 def require_sound(damages: Iterable[Damage], own: CoopId) -> None:
-    """Return if none of these is in a co-op's own logs, else raise Refusal `store.corrupt`."""
+    """Return if none of these is in a co-op's own logs.
+
+    Raises LocalProtocolError `store.corrupt`: services go on reading, and say it again when healed.
+    """
     for damage in damages:
         if damage.cid in {own, None}:
             what = f"entry {damage.seq} of an own log: {damage.detail}"
-            raise corrupt(f"{what}; `sheaf verify` looks at everything")
+            refusal = corrupt(f"{what}; `sheaf verify` looks at everything")
+            raise LocalProtocolError(refusal.code, refusal.detail)
 
 
 def scrub_rows(connection: sqlite3.Connection, arrival: int, limit: int) -> Page:

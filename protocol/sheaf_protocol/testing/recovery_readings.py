@@ -101,7 +101,7 @@ def _said(given: _LineInput) -> Iterator[Succession]:
 def _stands(lines: Lineage, wid: WriterId, seq: int) -> list[object]:
     """Return the line of an entry, its place there, and what is read before it, if known."""
     link = lines.link(wid)
-    is_pending = any(by == wid and at <= seq for by, at in lines.pending)
+    is_pending = seq >= lines.pending.get(wid, seq + 1)
     waits = [(at, each) for at, each in sorted(link.waits_for.items()) if at <= seq]
     before: object = [[old, cut.seq] for _, (old, cut) in waits]
     return [link.root, link.place_of(seq), False if is_pending else before]

@@ -11,6 +11,7 @@ from tests.simulation.planted import around, change, change_function, mutant, ra
 from sheaf_node.ingest import decision
 from sheaf_node.ingest.model import Outcome
 from sheaf_node.peering.exchange import Exchange, Live
+from sheaf_node.plugins import host
 from sheaf_protocol.envelope import Envelope, decode_header, open_header, verify_header
 from sheaf_protocol.errors import RemoteProtocolError
 
@@ -80,3 +81,16 @@ def proofs_of_forks_are_not_stored() -> None:
         return verdict
 
     change(decision.Decider, "_fork", around("proofs_of_forks_are_not_stored", body))
+
+
+@mutant("I8", profiles=("fork",), budget=48)
+def spins_when_refused() -> None:
+    """A service that is refused what is overdue asks for it again without a pause."""
+    change(host, "_REFUSED_MS", lambda _: 0)
+
+    def body(original: Any, service: Any) -> Any:
+        if service.refused is not None:
+            ran("spins_when_refused")
+        return original(service)
+
+    change(host.ServiceHost, "_wait", lambda original: lambda *args: body(original, *args))

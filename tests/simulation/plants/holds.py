@@ -102,11 +102,11 @@ def _replaced(hold: Any, **changes: Any) -> Any:
 def confirms_after_expiry() -> None:
     """An owner confirms a hold that had run out when it decided."""
 
-    def body(original: Any, hold: Any, now_ms: int, *, is_complete: bool) -> Iterator[Any]:
+    def body(original: Any, hold: Any, *rest: Any, **named: Any) -> Iterator[Any]:
         if hold.confirm_id is not None:
             confirmed = HoldConfirmed(confirm=hold.confirm_id, hold=hold.request.hold)
             return iter([(confirmed, hold.confirm_id)])
-        return iter(original(hold, now_ms, is_complete=is_complete))
+        return iter(original(hold, *rest, **named))
 
     change(rules, "_end_of_hold", around("confirms_after_expiry", body))
 
@@ -139,7 +139,7 @@ def expiry_off_by_one() -> None:
         rules,
         "_end_of_hold",
         lambda original: (
-            lambda hold, now_ms, *, is_complete: original(hold, now_ms + 1, is_complete=is_complete)
+            lambda hold, now_ms, *rest, **named: original(hold, now_ms + 1, *rest, **named)
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from nacl import bindings
@@ -21,7 +22,7 @@ def never_asks_for_what_it_lacks() -> None:
     change(DataSync, "ask", around("never_asks_for_what_it_lacks", lambda *_: []))
 
 
-@mutant("I7", budget=32)
+@mutant("I7", profiles=("general", "disk", "expiry-race"), budget=64)
 def takes_what_it_did_not_push_for_pushed() -> None:
     """A node takes it that a peer has what it did not push, and never tells of it."""
 
@@ -51,9 +52,17 @@ def never_dials_again() -> None:
     change(Dialer, "keep", make)
 
 
-@mutant("I7", profiles=("general", "expiry-race"), budget=64)
+@mutant("I7", profiles=("general", "expiry-race"), budget=32)
 def waits_for_ever_for_an_answer() -> None:
-    """A node never gives up a link on which an answer is overdue."""
+    """A node never gives up a link on which an answer is overdue, of peers that owe many."""
+    asked = itertools.count()
+
+    def serve(original: Any, exchange: Exchange, now_ms: int) -> bool:
+        if exchange._is_served_due and next(asked) % 4 == 3:
+            exchange._is_served_due = False
+        return bool(original(exchange, now_ms))
+
+    change(Exchange, "_serve", lambda original: lambda *args: serve(original, *args))
     change(DataSync, "is_stalled", around("waits_for_ever_for_an_answer", lambda *_: False))
 
 

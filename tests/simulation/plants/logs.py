@@ -18,20 +18,21 @@ from sheaf_protocol.link.data_sync import DataSync
 from sheaf_protocol.log import Head, require_next
 
 
-def _store_anything() -> None:
-    """Let the store take entries that do not follow on its head."""
+def _store_anything(*, at_any_time: bool) -> None:
+    """Let the store take entries that do not follow on its head, or bear an earlier time."""
 
     def plan(original: Any, state: State, effects: Any, log: Any, entries: Any) -> None:
         header = entries[0].header
         held = state._held(effects, log, header)
-        head = Head(seq=header.seq - 1, id=header.prev, time_ms=0)
+        time_ms = 0 if at_any_time else held.head.time_ms
+        head = Head(seq=header.seq - 1, id=header.prev, time_ms=time_ms)
         effects.logs[log] = replace(held, head=head)
         original(state, effects, log, entries)
 
     change(State, "_plan_entries", lambda original: lambda *args: plan(original, *args))
 
 
-@mutant("I5", profiles=("general", "expiry-race"), budget=64)
+@mutant("I5 I10", profiles=("general", "expiry-race"), budget=64)
 def gaps_are_taken() -> None:
     """A node stores an entry though it lacks those before it, and pushes as carelessly."""
 
@@ -41,7 +42,7 @@ def gaps_are_taken() -> None:
 
     change(LogProgress, "require_next", lambda original: lambda *args: body(original, *args))
     change(DataSync, "follows", lambda _: lambda *_: True)
-    _store_anything()
+    _store_anything(at_any_time=False)
 
 
 @mutant("I5 I10", budget=64)
@@ -63,7 +64,7 @@ def time_runs_backwards() -> None:
     change_function(require_next, lambda original: lambda *args: body(original, *args))
     change(Signer, "_sign_one", lambda original: lambda *args: sign(original, *args))
     change(Context, "begin", lambda original: lambda *args: begin(original, *args))
-    _store_anything()
+    _store_anything(at_any_time=True)
 
 
 @mutant("I10", budget=32)

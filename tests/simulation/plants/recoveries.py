@@ -12,6 +12,7 @@ from sheaf_node.plugins.lineage import Lineages
 from sheaf_node.recovery import mark
 from sheaf_node.recovery.service import Recovery
 from sheaf_node.recovery.standing import Standing
+from sheaf_protocol.recovering import required
 
 RESTORES = ("restore",)
 
@@ -27,7 +28,7 @@ def _sign_on() -> None:
     change(Standing, "until_compared", lambda _: at_once)
 
 
-@mutant("I6", profiles=RESTORES, budget=64)
+@mutant("I3 I6", profiles=RESTORES, budget=64)
 def restored_home_signs_on() -> None:
     """A home that was put back from a backup goes on with its writer as if nothing was lost."""
     change_function(mark, around("restored_home_signs_on", lambda *_, **__: None))
@@ -40,7 +41,7 @@ def promises_are_not_waited_for() -> None:
     change(Recovery, "_required", around("promises_are_not_waited_for", lambda *_, **__: []))
 
 
-@mutant("I1 I3 I7", profiles=RESTORES, budget=200)
+@mutant("I1", profiles=("late-word",), budget=8)
 def promises_are_not_kept() -> None:
     """A node takes entries of a lost log beyond the place at which it promised to stop."""
 
@@ -49,6 +50,7 @@ def promises_are_not_kept() -> None:
             ran("promises_are_not_kept")
 
     change(LogProgress, "require_not_promised", lambda original: lambda *a: body(original, *a))
+    change(Fences, "held_back", lambda _: lambda *_: frozenset())
 
 
 @mutant("I2 I3 I6 I7 I8", profiles=RESTORES, budget=32)
@@ -71,7 +73,7 @@ def new_writer_is_nobodys_heir() -> None:
         change(Lineages, name, around("new_writer_is_nobodys_heir", lambda *_: None))
 
 
-@mutant("I1 I2 I3 I7", profiles=RESTORES, budget=128)
+@mutant("I1", profiles=("late-word",), budget=8)
 def promises_are_forgotten_at_restart() -> None:
     """A node that starts again does not know what it promised."""
 
@@ -86,3 +88,14 @@ def promises_are_forgotten_at_restart() -> None:
         fences._store = store
 
     change(Fences, "__init__", lambda original: lambda *args: body(original, *args))
+
+
+@mutant("I1 I3", profiles=("early-copy",), budget=8)
+def members_without_entries_are_dormant() -> None:
+    """A home that was put back does not wait for members of which its copy holds no entry."""
+
+    def body(original: Any, members: Any, newest_ms: Any, **named: Any) -> Any:
+        known = {cid: newest_ms.get(cid, 0) for cid in members}
+        return original(members, known, **named)
+
+    change_function(required, around("members_without_entries_are_dormant", body))

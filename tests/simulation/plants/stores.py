@@ -192,7 +192,7 @@ def batch_is_stored_entry_by_entry() -> None:
     )
 
 
-@mutant("I2 I3", budget=32)
+@mutant("I2 I3 I7", budget=32)
 def forgets_at_restart() -> None:
     """A service does not fold what was stored before its node started."""
 
