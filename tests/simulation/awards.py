@@ -44,6 +44,8 @@ class Awards:
                 self._decide(row)
             case "verdict":
                 self._judge(row)
+            case _:
+                return
 
     def owed(self, cids: Iterable[bytes]) -> list[str]:
         """Return which of these co-ops have still to say what they find of a decision."""

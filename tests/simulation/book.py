@@ -74,6 +74,8 @@ class Book:
                 held = self.holds.get(row.body["grant"])
                 if held is not None and held.asker == row.place.cid:
                     held.is_released = True
+            case _:
+                return
 
     def hear(self, row: Row) -> None:
         """Apply an owner's word on its own capacity, or an asker's own request."""
@@ -96,6 +98,8 @@ class Book:
                 self._ended(row, "expired")
             case "hold.revoke":
                 self._ended(row, "revoked")
+            case _:
+                return
 
     def used(self, capacity: bytes) -> int:
         """Return how much of a capacity is held or confirmed."""

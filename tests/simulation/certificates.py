@@ -113,7 +113,7 @@ def _passes(
     share = policy["charter_bps" if action in _BY_CHARTER else "pass_bps"]
     for_it = choices.count("yes")
     has_turnout = len(choices) * 10_000 >= policy["turnout_bps"] * voters
-    return has_turnout and for_it * 10_000 > share * (for_it + against)
+    return bool(has_turnout and for_it * 10_000 > share * (for_it + against))
 
 
 def _is_signed(key: bytes, signature: bytes, message: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.simulation.histories import ASKER, CIDS, NOW_MS, OTHER, OWNER, History, Market
@@ -411,7 +411,7 @@ def test_two_verdicts_of_one_member_break_i11(market: Market) -> None:
 @pytest.mark.parametrize(
     "odd", [{"amount": 7_999}, {"amount": 8_000.0}, {"carriage": 5}, {"lines": 2}, {"fee": 1}]
 )
-def test_numbers_that_do_not_add_up_break_i15(market: Market, odd: dict[str, object]) -> None:
+def test_numbers_that_do_not_add_up_break_i15(market: Market, odd: dict[str, Any]) -> None:
     pool, line = market.open(), market.want()
 
     market.award(pool, market.close(pool, line), **odd)

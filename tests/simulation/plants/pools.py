@@ -10,8 +10,9 @@ from tests.simulation.planted import around, change, change_function, mutant, ra
 from sheaf_node.ingest import Draft, effect
 from sheaf_node.plugins import writing
 from sheaf_protocol.codec import encode
-from sheaf_protocol.records import kind_of
+from sheaf_protocol.records import PRIVATE, kind_of
 from sheaf_services.pooled_purchasing import evaluate, inputs, ration, recount, service
+from sheaf_services.pooled_purchasing.landed import capacity_of
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
 
 POOLS = ("pooling",)
@@ -50,7 +51,7 @@ def wrong_awards_are_found_right() -> None:
     def count(original: Any, offer: Any) -> int:
         return int(original(offer)) + 1
 
-    change_function(evaluate.capacity_of, around("wrong_awards_are_found_right", count))
+    change_function(capacity_of, around("wrong_awards_are_found_right", count))
     change(service, "_finding", lambda _: lambda *_: "ok")
 
 
@@ -96,7 +97,7 @@ def publishes_private_bodies_in_the_clear() -> None:
 
     def body(original: Any, item: Any, *rest: Any, now_ms: int) -> Any:
         kind = kind_of(item.record)
-        if kind not in writing.PRIVATE:
+        if kind not in PRIVATE:
             return original(item, *rest, now_ms=now_ms)
         ran("publishes_private_bodies_in_the_clear")
         return Draft(kind=kind, refs=list(item.refs), body=encode(item.record), decided_ms=now_ms)
