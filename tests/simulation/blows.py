@@ -14,7 +14,7 @@ from tests.simulation.promises import EarlyCopy, LateWord
 from tests.simulation.users import use_twin
 from tests.simulation.versions import make_older, speak_newer
 
-from sheaf_node.recovery import mark
+from sheaf_node.recovery import mark, name_absent
 
 if TYPE_CHECKING:
     import random
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 RESTORES_APART_S: Final = 60.0
+PATIENCE_S: Final = 120.0
+"""After which an operator who restores does without members that say nothing."""
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Blows:
     plan: Plan
     is_over: bool = False
     _restored: float = 0.0
+    _healed: float = 0.0
 
     def begin(self) -> None:
         """Set weather, wear and clocks, and deal the first blow."""
@@ -75,6 +78,7 @@ class Blows:
         """End all faults, and start whoever is down."""
         world = self.world
         self.is_over = True
+        self._healed = world.loop.time()
         world.network.weather = Weather()
         world.network.blocked.clear()
         world.end_clones()
@@ -96,6 +100,18 @@ class Blows:
                 self.world.start(name)
             else:
                 self._mend_identity(name)
+        if self.world.loop.time() > self._healed + PATIENCE_S:
+            self._do_without_liars()
+
+    def _do_without_liars(self) -> None:
+        """Name those absent that keep a restore waiting: nobody can make a liar speak."""
+        liars = sorted(cid.hex() for cid in self.world.ledger.liars)
+        for name in self.world.honest if liars else ():
+            site = self.world.sites[name]
+            marker = None if site.node is None else site.node.standing.marker
+            if marker is not None and not set(liars) <= set(marker.without):
+                self.world.seen["done without a liar"] += 1
+                name_absent(site.home, liars)
 
     def _mend_identity(self, name: str) -> None:
         """Do what the status says where another node signed with the same keys."""
