@@ -44,9 +44,10 @@ MOST: Final = 100
 _ENTRIES: Final = "SELECT arrival, id, header, payload, fault FROM entries ORDER BY arrival"
 _NAMED: Final = "SELECT 1 FROM refs WHERE target = ? AND arrival = ?"
 # The table of steps is the library's, and its text differs between versions of that.
+# SQLite's own tables are not ours: a copy made by VACUUM leaves those out that it needs no more.
 _SCHEMA: Final = (
     "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT GLOB '*_migrations*'"
-    " ORDER BY type, name"
+    " AND name NOT GLOB 'sqlite_*' ORDER BY type, name"
 )
 
 

@@ -57,6 +57,7 @@ def test_a_restored_node_gets_its_last_words_back_and_goes_on_as_another_writer(
         shutil.rmtree(hill)
 
         done("backup", "restore", file, "--sheet", sheet, "--yes", "--home", hill)
+        done("verify", "--home", hill)
         with serving(hill):
             wait_until_recovered(hill)
             publish(hill, ["r5"])
