@@ -1,5 +1,6 @@
 """Backups on bad days: the process dies, the disk is full, the node goes on writing meanwhile."""
 
+import os
 import re
 import signal
 import subprocess
@@ -89,8 +90,11 @@ def killed(script: str, *args: object, after_s: float) -> None:
 
 
 def ran(script: str, *args: object) -> subprocess.CompletedProcess[str]:
+    # Coverage would write its own file, which no limit here is meant for.
+    env = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, "-c", script, *map(str, args)],
+        env=env,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

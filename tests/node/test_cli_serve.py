@@ -370,7 +370,12 @@ def test_status_tells_of_trouble(home: Path) -> None:
         "not_subscribed": {"one": ["verdict"]},
         "disk": {"free_bytes": 100 << 20, "reserve_bytes": 512 << 20, "is_full": True},
         "full": [{"fid": "cd" * 32, "cid": "ef" * 32, "entries": 200_000, "bytes": 9 << 20}],
-        "recovery": {"state": "in_use", "sentence": "expected to be alone"},
+        "recovery": {
+            "state": "in_use",
+            "sentence": "expected to be alone",
+            "peers_missing": [],
+            "waits_for": {},
+        },
         "damaged": [
             {"arrival": 7, "cid": "ab" * 32, "seq": 3, "detail": "expected its payload"},
             {"arrival": 9, "cid": None, "seq": 0, "detail": "expected to read\x1b"},
