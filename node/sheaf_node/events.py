@@ -38,6 +38,7 @@ class Arrivals:
         self._entries = Counter()
         self._control = Counter()
         self._payloads = Counter()
+        self._all = Counter()
 
     @property
     def latest(self) -> int:
@@ -56,15 +57,19 @@ class Arrivals:
 
     def announce(self, arrival: int) -> None:
         """Tell that all entries up to this arrival number are durable."""
-        self._entries.raise_to(arrival)
+        if arrival > self._entries.value:
+            self._entries.raise_to(arrival)
+            self._all.raise_to(self._all.value + 1)
 
     def announce_control(self) -> None:
         """Tell that a key log, certificate or fork proof was stored."""
         self._control.raise_to(self._control.value + 1)
+        self._all.raise_to(self._all.value + 1)
 
     def announce_payloads(self) -> None:
         """Tell that payloads were stored of entries that were held without them."""
         self._payloads.raise_to(self._payloads.value + 1)
+        self._all.raise_to(self._all.value + 1)
 
     async def wait_beyond(self, arrival: int) -> int:
         """Return the newest arrival number once there is one after `arrival`."""
@@ -74,6 +79,7 @@ class Arrivals:
         """Return the control version once it is past `version`."""
         return await self._control.wait_beyond(version)
 
-    async def wait_payloads_beyond(self, count: int) -> int:
-        """Return how often payloads were announced, once that is more than `count` times."""
-        return await self._payloads.wait_beyond(count)
+    async def wait_news(self, arrival: int, *, control: int, payloads: int) -> None:
+        """Return once anything is past these three: see `latest`, `control`, `payloads`."""
+        while self.latest <= arrival and self.control <= control and self.payloads <= payloads:
+            await self._all.wait_beyond(self._all.value)

@@ -161,6 +161,46 @@ async def test_links_that_do_not_end_are_given_up_by_the_clock(scene: Scene) -> 
         await knocking
 
 
+class FailingSocket(NamedTuple):
+    """A connection that does not end, and breaks when nobody wants to hear of it any more."""
+
+    name: str = "failing"
+
+    async def receive(self) -> bytes:
+        try:
+            return await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            raise RuntimeError("broken") from None
+
+    async def send(self, frame: bytes) -> None:
+        return
+
+    async def close(self, code: str, *, is_fault: bool) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+class FailingHost(MemoryHost):
+    """A host whose dials lead to connections that fail as they are ended."""
+
+    async def dial(self, url: str, timeout_ms: int) -> Socket:  # type: ignore[override]
+        return FailingSocket()
+
+
+async def test_link_that_fails_as_it_is_cancelled_does_not_keep_a_node_from_ending(
+    scene: Scene,
+) -> None:
+    hill = await scene.start(0)
+    network = FailingHost(scene.network, "dale")
+    dale = await scene.world.start(1, dials=[hill], clock=scene.clock, host="dale", network=network)
+    await asyncio.sleep(0.01)
+
+    stopping = asyncio.ensure_future(dale.peering.stop())
+    await asyncio.sleep(0.01)
+    scene.clock.advance(STOP_MS)
+
+    await asyncio.wait_for(stopping, 5)
+
+
 async def test_links_beyond_the_limit_of_one_address_are_refused(scene: Scene) -> None:
     node = await scene.start(0, limits=Limits(links_per_address=2))
     first = await scene.knock("evil", node)

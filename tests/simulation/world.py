@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.clock import NodeClock
 from tests.simulation.dice import dice
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from sheaf_node.clock import Randomness
     from sheaf_node.plugins import ServiceFactory
     from sheaf_node.store.writer import Job
-
-
-MOST_END_S: Final = 60.0
-"""How long a node may take to end."""
 
 
 class Unknown(Exception):
@@ -187,15 +183,8 @@ class World:
             self._compare(site)
             is_again = await run_services(node, site.home, watch=watch)
             site.node = None
-            self.loop.schedule(None, MOST_END_S, self._end_stuck, site, site.life)
             await peering.stop()
             return is_again
-
-    def _end_stuck(self, site: Site, life: Life | None) -> None:
-        """Kill a node that was to end and did not, as whoever supervises it would."""
-        if life is not None and site.life is life and site.node is None:
-            self.seen["node did not end by itself"] += 1
-            self.kill(site.name, "operator")
 
     # --- disks that go back --------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
@@ -17,8 +18,9 @@ GROUP: Final = "sheaf.tallies"
 _LOG = logging.getLogger("sheaf.governance")
 
 
+@cache
 def installed_tallies() -> Mapping[str, Tally]:
-    """Return the tallies by rule id, such as `one_coop_one_vote/1`.
+    """Return the tallies by rule id, such as `one_coop_one_vote/1`; looked up once in a process.
 
     One that cannot be loaded is left out and told of: a policy that names it then waits. None takes
     the place of one of the protocol.

@@ -274,6 +274,7 @@ class Peering:
         except Exception:
             # A fault of ours on one link must not take the others with it.
             _LOG.exception("link with %s failed", url)
+            _go_if_cancelled()
             await socket.close("link.internal", is_fault=True)
             return Ended("a fault of this node ended the link; see its output", wid=_wid(session))
         finally:
@@ -362,6 +363,15 @@ class Peering:
     async def _stop_waiting(self) -> None:
         await self._clock.sleep_ms(self._config.waits.stop_ms)
         self._ends.raise_to(self._ends.value + 1)
+
+
+def _go_if_cancelled() -> None:
+    """End a task that is to end: a task group that meets a fault as it is cancelled says so only of
+    the fault (Python 3.11 to 3.12), and who waits for the task would wait for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _wid(session: Session) -> WriterId | None:

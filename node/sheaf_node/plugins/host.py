@@ -349,11 +349,12 @@ class ServiceHost:
         wake_ms = self._context.wake_ms
         least = 0 if self.refused is None else _REFUSED_MS
         delay = _IDLE_MS if wake_ms is None else max(least, min(wake_ms - now_ms, _IDLE_MS))
+        news = self._parts.arrivals.wait_news(
+            self._reader.cursor, control=self._control, payloads=self._payloads
+        )
         waits = [
             asyncio.ensure_future(self._parts.clock.sleep_ms(delay)),
-            asyncio.ensure_future(self._parts.arrivals.wait_beyond(self._reader.cursor)),
-            asyncio.ensure_future(self._parts.arrivals.wait_control_beyond(self._control)),
-            asyncio.ensure_future(self._parts.arrivals.wait_payloads_beyond(self._payloads)),
+            asyncio.ensure_future(news),
             asyncio.ensure_future(self._again.wait()),
         ]
         try:
