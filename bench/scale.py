@@ -23,13 +23,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sheaf_node.app import DATABASE, Node, open_node, serve
+from sheaf_node.app import Node, open_node, serve
 from sheaf_node.charter_file import FOLDER, CharterFile
 from sheaf_node.clock import SystemClock
 from sheaf_node.config import CONFIG_FILE, initial_config
 from sheaf_node.ingest import Outcome
 from sheaf_node.keyring import create_keyring
 from sheaf_node.plugins import Call, load_services
+from sheaf_node.store import DATABASE
 from sheaf_protocol.charter import Certificate, Member, approve, genesis_body
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal

@@ -35,7 +35,7 @@ from sheaf_node.plugins.host import Parts
 from sheaf_node.recovery import NAME as RECOVERY
 from sheaf_node.recovery import Standing, Watch, opened_keyring, recovery_host
 from sheaf_node.scrubbing import Scrubbing
-from sheaf_node.store import Store
+from sheaf_node.store import DATABASE, Store
 from sheaf_node.store.writer import Writer
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.identity import fold_key_log
@@ -48,13 +48,11 @@ if TYPE_CHECKING:
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
     from sheaf_node.hosting import Maker
-    from sheaf_node.keyring import Passphrase
+    from sheaf_node.keyring import Keyring, Passphrase
     from sheaf_node.peering.network import Network
     from sheaf_node.plugins import ServiceFactory
     from sheaf_node.store.writer import MakeWriter
     from sheaf_protocol.charter import Federation
-
-DATABASE = "sheaf.db"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,45 +86,55 @@ async def open_node(
     factories = load_services() if services is None else services
     _require_services(config, home, list(factories))
     files = read_files(home, passphrase)
-    arrivals, failed = Arrivals(), asyncio.Event()
-    keyring, queued = keyring_of(files), config.limits.queued_commits
+    keyring, failed = keyring_of(files), asyncio.Event()
     standing = Standing(home, cid=keyring.cid, own=keyring.wid)
     store = Store.open(
         home / DATABASE,
         random=random,
         own=keyring.wid,
         on_failure=failed.set,
-        queued=queued,
+        queued=config.limits.queued_commits,
         writer=writer,
     )
     try:
         # Before anything is appended: a writer that ends is closed at its heads.
         keyring = opened_keyring(files, store, standing, random=random, now_ms=clock.now_ms())
-        parts = Parts(
-            store=store,
-            ingest=Ingest(
-                store=store,
-                arrivals=arrivals,
-                clock=clock,
-                random=random,
-                keyring=keyring,
-                limits=config.limits,
-                checks=Checks(config.checks),
-                subscription=config.subscription,
-                free_bytes=partial(free_bytes, home),
-                guard=standing,
-            ),
-            arrivals=arrivals,
-            keyring=keyring,
-            clock=clock,
-            random=random,
-        )
+        parts = _parts(home, config, store, keyring, standing, clock=clock, random=random)
         await _take_up(home, parts)
         standing.use(parts.ingest)
         hosts = _hosts(home, config, parts, factories, standing)
         yield Node(config=config, parts=parts, hosts=hosts, failed=failed, standing=standing)
     finally:
         await store.close()
+
+
+def _parts(
+    home: Path,
+    config: Config,
+    store: Store,
+    keyring: Keyring,
+    standing: Standing,
+    *,
+    clock: Clock,
+    random: Randomness,
+) -> Parts:
+    """Return what links and services share: the open store, and the one road into it."""
+    arrivals = Arrivals()
+    ingest = Ingest(
+        store=store,
+        arrivals=arrivals,
+        clock=clock,
+        random=random,
+        keyring=keyring,
+        limits=config.limits,
+        checks=Checks(config.checks),
+        subscription=config.subscription,
+        free_bytes=partial(free_bytes, home),
+        guard=standing,
+    )
+    return Parts(
+        store=store, ingest=ingest, arrivals=arrivals, keyring=keyring, clock=clock, random=random
+    )
 
 
 async def _take_up(home: Path, parts: Parts) -> None:

@@ -7,12 +7,12 @@ which has come further holds the certificates of its later epochs, too.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, structs
 
+from sheaf_node.durable import replace_file
 from sheaf_node.keyring import load_key_ops
 from sheaf_protocol.charter import (
     DEFAULT_POLICY,
@@ -281,15 +281,9 @@ def read_file(path: Path) -> bytes:
 
 def write_file(path: Path, data: bytes) -> None:
     """Put a file in place whole, or leave what is there. Raises Refusal `charter.file`."""
-    draft = path.with_name(f".{path.name}.new")
     try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        replace_file(path, data)
     except OSError as exc:
-        draft.unlink(missing_ok=True)
         raise _unwritable(path, exc) from exc
 
 

@@ -7,20 +7,25 @@ clock and no order of arrival takes part, so replicas with the same key log and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from sheaf_protocol.digest import CoopId, WriterId
 from sheaf_protocol.records.recovery import WRITER_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sheaf_protocol.digest import FederationId, WriterId
+    from sheaf_protocol.digest import FederationId
     from sheaf_protocol.identity import Cut, KeyLog
 
 OPENING: Final = WRITER_KINDS
 """Kinds that may stand before a `writer.succeed` in its log. With anything else there the new
 writer would have spoken beside the old one, and their line would have no single order."""
+
+PlaceOf: TypeAlias = Callable[[CoopId, WriterId, int], tuple[WriterId, int]]
+"""Tells the line of a writer, by its root, and where in it an entry of its log stands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +91,11 @@ class Lineage:
     def link(self, wid: WriterId) -> Link:
         """Return where a writer stands in its line."""
         return self.links.get(wid) or Link(writers=(wid,))
+
+
+def alone(_: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
+    """Return where an entry stands in its line if no writer ever succeeded another."""
+    return wid, seq
 
 
 def counts(keys: KeyLog, fid: FederationId, said: Succession) -> bool:

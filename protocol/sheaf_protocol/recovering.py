@@ -138,9 +138,9 @@ def is_held(
 
     `id_at` is the entry held at the promised place. A log that forked counts up to its fork only.
     """
-    if forked_at is not None and forked_at <= promise.seq:
-        return held_seq >= forked_at - 1
-    return promise.seq == 0 or (held_seq >= promise.seq and id_at == EntryId(promise.head))
+    end = _end(promise.seq, forked_at)
+    is_named = end == 0 or end < promise.seq or id_at == EntryId(promise.head)
+    return held_seq >= end and is_named
 
 
 def unheld(
@@ -160,8 +160,12 @@ def unheld(
 
 def least_end(promises: Mapping[CoopId, WriterPromise], *, forked_at: int | None) -> int:
     """Return the least place at which a lost log may end, once all up to there is held (RST-9)."""
-    furthest = max((each.seq for each in promises.values()), default=0)
-    return furthest if forked_at is None else min(furthest, forked_at - 1)
+    return _end(max((each.seq for each in promises.values()), default=0), forked_at)
+
+
+def _end(seq: int, forked_at: int | None) -> int:
+    """Return up to where a log that was promised up to a place counts: its fork ends it before."""
+    return seq if forked_at is None else min(seq, forked_at - 1)
 
 
 def to_succeed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.conform.running import Build
 
@@ -47,12 +47,20 @@ class TakesAnyAudience(Link):
             self._handshake = _AnyAudience(identity, part.public_names, fresh, part.admits)
 
 
-class SkipsFrames(Link):
-    """A frame that does not open is passed over."""
+class _GoesOn(Link):
+    """A link that one code does not end."""
+
+    passed_over: ClassVar[str]
 
     def close(self, code: str, detail: str = "", *, is_by_peer: bool = False) -> None:
-        if code != "link.frame":
+        if code != self.passed_over:
             super().close(code, detail, is_by_peer=is_by_peer)
+
+
+class SkipsFrames(_GoesOn):
+    """A frame that does not open is passed over."""
+
+    passed_over = "link.frame"
 
 
 class IgnoresCredit(Link):
@@ -92,12 +100,10 @@ class NamesAsTheOther(Link):
         return super()._federation(message)
 
 
-class OutOfTurn(Link):
+class OutOfTurn(_GoesOn):
     """Takes data before the other said that it is ready."""
 
-    def close(self, code: str, detail: str = "", *, is_by_peer: bool = False) -> None:
-        if code != "link.order":
-            super().close(code, detail, is_by_peer=is_by_peer)
+    passed_over = "link.order"
 
 
 def ends(link: type[Link]) -> Build:

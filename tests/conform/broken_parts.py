@@ -6,7 +6,8 @@ what the sound class says but for one thing; nothing of the node knows of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -26,7 +27,7 @@ from sheaf_protocol.proof import Run
 from sheaf_protocol.records import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sheaf_node.ingest import Item
     from sheaf_node.store import StoredEntry
@@ -110,30 +111,16 @@ class ProvesTooFar(_LooseRuns):
 class TakesUnsignedPushes(Ingest):
     """New entries may come unsigned, as those of an answer."""
 
-    async def take(
-        self,
-        items: Sequence[Item],
-        tails: Sequence[Tail] = (),
-        *,
-        is_live: bool = False,
-        sender: bytes = b"",
-    ) -> list[Result]:
-        return await super().take(items, tails, is_live=False, sender=sender)
+    async def take(self, items: Sequence[Item], *tails: Any, **how: Any) -> list[Result]:
+        return await super().take(items, *tails, **{**how, "is_live": False})
 
 
 class DropsUnknownKinds(Ingest):
     """Entries of kinds that this version does not know are passed over, not stored."""
 
-    async def take(
-        self,
-        items: Sequence[Item],
-        tails: Sequence[Tail] = (),
-        *,
-        is_live: bool = False,
-        sender: bytes = b"",
-    ) -> list[Result]:
+    async def take(self, items: Sequence[Item], *tails: Any, **how: Any) -> list[Result]:
         known = [i for i in items if not isinstance(i, Opened) or i.header.kind in KINDS]
-        taken = await super().take(known, tails, is_live=is_live, sender=sender)
+        taken = await super().take(known, *tails, **how)
         results = {result.id: result for result in taken}
         return [results.get(i.id, Result(id=i.id, outcome=Outcome.KNOWN)) for i in items]
 
@@ -141,15 +128,8 @@ class DropsUnknownKinds(Ingest):
 class SaysTheWrongCode(Ingest):
     """A bad signature is refused as a bad header."""
 
-    async def take(
-        self,
-        items: Sequence[Item],
-        tails: Sequence[Tail] = (),
-        *,
-        is_live: bool = False,
-        sender: bytes = b"",
-    ) -> list[Result]:
-        results = await super().take(items, tails, is_live=is_live, sender=sender)
+    async def take(self, items: Sequence[Item], *tails: Any, **how: Any) -> list[Result]:
+        results = await super().take(items, *tails, **how)
         return [
             msgspec.structs.replace(each, code="env.header")
             if each.code == "env.signature"
@@ -181,62 +161,71 @@ def logs(progress: type[LogProgress]) -> type[Ingest]:
     return LooseIngest
 
 
-class HoldsBadPrev(LogProgress):
-    """An entry on another predecessor is waited with, as one behind a gap."""
+class _Lax(LogProgress):
+    """Passes over one code of its rules, or says something else in its place."""
+
+    code: ClassVar[str]
+
+    def require_author(self, item: Opened) -> None:
+        with self._passing_over():
+            super().require_author(item)
 
     def require_next(self, item: Opened) -> None:
-        try:
+        with self._passing_over():
             super().require_next(item)
-        except RemoteProtocolError as exc:
-            if exc.code != "log.bad_prev":
-                raise
-            raise not_yet("log.gap", "the entry before") from exc
-
-
-class BlamesPrevForTime(LogProgress):
-    """Time that runs backwards is called another predecessor."""
-
-    def require_next(self, item: Opened) -> None:
-        try:
-            super().require_next(item)
-        except RemoteProtocolError as exc:
-            if exc.code != "log.bad_time":
-                raise
-            raise RemoteProtocolError("log.bad_prev", exc.detail) from exc
-
-
-class TakesFloats(LogProgress):
-    """A body may have fractions."""
 
     def fault(self, item: Opened) -> AuthorFault | None:
-        try:
+        with self._passing_over():
             return super().fault(item)
+        return None
+
+    @contextmanager
+    def _passing_over(self) -> Iterator[None]:
+        try:
+            yield
         except RemoteProtocolError as exc:
-            if exc.code != "enc.float":
+            if exc.code != self.code:
                 raise
-            return None
+            self.say(exc)
+
+    def say(self, exc: RemoteProtocolError) -> None:
+        """Raise what is said in place of an error."""
 
 
-class SkipsExpiry(LogProgress):
+class HoldsBadPrev(_Lax):
+    """An entry on another predecessor is waited with, as one behind a gap."""
+
+    code = "log.bad_prev"
+
+    def say(self, exc: RemoteProtocolError) -> None:
+        raise not_yet("log.gap", "the entry before") from exc
+
+
+class BlamesPrevForTime(_Lax):
+    """Time that runs backwards is called another predecessor."""
+
+    code = "log.bad_time"
+
+    def say(self, exc: RemoteProtocolError) -> None:
+        raise RemoteProtocolError("log.bad_prev", exc.detail) from exc
+
+
+class TakesFloats(_Lax):
+    """A body may have fractions."""
+
+    code = "enc.float"
+
+
+class SkipsExpiry(_Lax):
     """A writer writes for ever."""
 
-    def require_author(self, item: Opened) -> None:
-        try:
-            super().require_author(item)
-        except RemoteProtocolError as exc:
-            if exc.code != "key.expired":
-                raise
+    code = "key.expired"
 
 
-class SkipsCuts(LogProgress):
+class SkipsCuts(_Lax):
     """A closed writer writes on."""
 
-    def require_author(self, item: Opened) -> None:
-        try:
-            super().require_author(item)
-        except RemoteProtocolError as exc:
-            if exc.code != "key.closed":
-                raise
+    code = "key.closed"
 
 
 # --- what is given out --------------------------------------------------------------------------
@@ -314,11 +303,7 @@ class ShowsForksAsHeads(Store):
 
     def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
         return {
-            log: LogState(
-                seq=self.logs[log].head.seq, head=type(state.head)(self.logs[log].head.id)
-            )
-            if state.is_forked
-            else state
+            log: self._at_head(log) if state.is_forked else state
             for log, state in super().frontier(fid).items()
         }
 

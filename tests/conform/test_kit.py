@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 from tests.conform.code_rows import ROOT, TABLE, by_case, by_vector, listed, named
+from tests.node.ports import free_ports
 
+from sheaf_node.charter_file import make_card
 from sheaf_node.cli.main import sheaf
 from sheaf_node.conform.cases import all_cases, dialled_paths
 from sheaf_node.conform.kit import make_kit, open_kit, prepare
@@ -132,6 +134,36 @@ def test_a_later_run_writes_new_logs_under_the_same_federations(tmp_path: Path) 
     assert (first.run, second.run) == (0, 1)
     assert first.shared[0].fid == second.shared[0].fid
     assert first.shared[0].coops[0].wid != second.shared[0].coops[0].wid
+
+
+@pytest.mark.parametrize("left", ["all", "its charters"])
+def test_prepare_refuses_a_folder_that_holds_a_kit(tmp_path: Path, left: str) -> None:
+    card, out = tmp_path / "card", tmp_path / "kit"
+    card.write_bytes(make_card(make_coop("Node").key_ops))
+    prepare(out, card, seed=bytes(32), now_ms=START_MS)
+    if left == "its charters":
+        (out / "kit.json").unlink()
+    before = sorted(out.rglob("*"))
+
+    done = run("prepare", "--card", card, "--out", out)
+
+    assert done.exit_code == 1
+    assert "take a new folder [charter.file]" in done.stderr
+    assert sorted(out.rglob("*")) == before
+
+
+def test_a_run_against_a_port_where_nobody_listens_is_refused_at_once(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    kit = '{"seed": "00", "runs": [1]}'
+    (tmp_path / "kit.json").write_text(kit)
+
+    done = run(f"ws://127.0.0.1:{port}", "--kit", tmp_path)
+
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert f"expected the node under test at 127.0.0.1:{port}, got: " in done.stderr
+    assert "[link.unreachable]" in done.stderr
+    assert (tmp_path / "kit.json").read_text() == kit
 
 
 def test_prepare_says_what_to_do(tmp_path: Path) -> None:

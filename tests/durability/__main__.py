@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tests.durability import errors, errors_recorded, flips, full, kill, power_cut, recorded
@@ -54,10 +55,10 @@ def _with_planted(
 ) -> dict[str, Any]:
     """Run as it is, and where asked with each planted fault, which must lose something."""
     tally = run()
-    result = {**tally.as_json(), "ok": not tally.lost and not tally.faults}
+    result = {**asdict(tally), "ok": not tally.lost and not tally.faults}
     for name, fault in faults.items() if given.planted else ():
         planted = run(**fault)
-        result[f"planted {name}"] = planted.as_json()
+        result[f"planted {name}"] = asdict(planted)
         result["ok"] = result["ok"] and planted.lost > 0
     return result
 
@@ -89,11 +90,11 @@ def _kill(given: argparse.Namespace) -> dict[str, Any]:
 
 def _errors(given: argparse.Namespace) -> dict[str, Any]:
     reports = errors.run(given.step)
-    result: dict[str, Any] = {name: report.as_json() for name, report in reports.items()}
+    result: dict[str, Any] = {name: asdict(report) for name, report in reports.items()}
     is_good = not any(report.lost or report.faults for report in reports.values())
     if recorded.compiler() is not None:
         real = errors_recorded.run(given.step)
-        result["sqlite3"] = {name: report.as_json() for name, report in real.items()}
+        result["sqlite3"] = {name: asdict(report) for name, report in real.items()}
         is_good = is_good and not any(report.lost or report.faults for report in real.values())
     return {**result, "ok": is_good}
 
@@ -105,7 +106,7 @@ def _full(_: argparse.Namespace) -> dict[str, Any]:
 
 def _flips(given: argparse.Namespace) -> dict[str, Any]:
     tally = asyncio.run(flips.run(given.flips, given.seed))
-    return {**tally.as_json(), "ok": not tally.missed}
+    return {**asdict(tally), "ok": not tally.missed}
 
 
 _PLANTED = {

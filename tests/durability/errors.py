@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import apsw
 from tests.durability.disk import Disk
 from tests.durability.vfs import DiskVFS, connecting
-from tests.durability.workload import OWN, judge, work, zeros
+from tests.durability.workload import OWN, judge, reading, work, zeros
 
 from sheaf_node.store import Change, Store
 from sheaf_protocol.errors import Refusal
@@ -52,9 +52,6 @@ class Report:
     """Runs that went on: SQLite needs not every operation, such as shortening the log."""
     lost: int = 0
     faults: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class NthFails:
@@ -147,17 +144,9 @@ async def _note(report: Report, store: Store, refusal: Refusal | None, trouble: 
         report.unnoticed += trouble.failed is not None
         return
     report.failed += 1
-    codes = [refusal.code, _reading(store), await _writing(store)]
+    codes = [refusal.code, reading(store), await _writing(store)]
     if codes != ["store.failed"] * 3:
         report.faults.append(f"{trouble.failed}: expected store.failed thrice, got {codes}")
-
-
-def _reading(store: Store) -> str | None:
-    try:
-        store.entries_after(0)
-    except Refusal as refusal:
-        return refusal.code
-    return None
 
 
 async def _writing(store: Store) -> str | None:

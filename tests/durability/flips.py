@@ -50,9 +50,6 @@ class Tally:
     unused: int = 0
     missed: list[str] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
 
 async def fill(path: Path) -> WriterId:
     """Make a store with every kind of row; return its owner."""

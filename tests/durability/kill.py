@@ -16,16 +16,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from click.testing import CliRunner
 from tests.durability.workload import judge_chain, zeros
 from tests.node.ports import free_ports
 
-from sheaf_node.app import DATABASE
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.main import sheaf
-from sheaf_node.store import Store
+from sheaf_node.store import DATABASE, Store
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.json_view import to_json
 from sheaf_protocol.records import Demand, Item, Price
@@ -54,9 +52,6 @@ class Tally:
     lost: int = 0
     forked: int = 0
     faults: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class KillLoop:

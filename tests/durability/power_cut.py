@@ -42,21 +42,10 @@ class Tally:
     acknowledged: int = 0
     lost: int = 0
     cuts_with_loss: int = 0
-    faults: list[str] = field(default_factory=list)
     cut_while_opening: int = 0
     cut_at: dict[str, int] = field(default_factory=dict)
     """How many cuts came at each kind of operation."""
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "cuts": self.cuts,
-            "acknowledged": self.acknowledged,
-            "lost": self.lost,
-            "cuts_with_loss": self.cuts_with_loss,
-            "cut_while_opening": self.cut_while_opening,
-            "cut_at": self.cut_at,
-            "faults": self.faults,
-        }
+    faults: list[str] = field(default_factory=list)
 
 
 class Power:

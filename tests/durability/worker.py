@@ -17,7 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from tests.durability.workload import OWN, work, zeros
+from tests.durability.workload import OWN, reading, work, zeros
 
 from sheaf_node.store import Store
 from sheaf_protocol.digest import EntryId
@@ -88,19 +88,11 @@ async def carry_out(task: Task) -> Answer:
     random = Random(task.seed)
     first = {"acknowledges_first": task.acknowledges_first}
     refusal = await work(store, random, told, rounds=task.rounds, **first)
-    after = [] if refusal is None else [_reading(store), await _writing(store)]
+    after = [] if refusal is None else [reading(store), await _writing(store)]
     await store.close()
     code = None if refusal is None else refusal.code
     detail = "" if refusal is None else refusal.detail
     return Answer(working=code, detail=detail, after=after)
-
-
-def _reading(store: Store) -> str | None:
-    try:
-        store.entries_after(0)
-    except Refusal as refusal:
-        return refusal.code
-    return None
 
 
 async def _writing(store: Store) -> str | None:

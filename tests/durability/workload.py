@@ -92,6 +92,15 @@ async def work(
     return None
 
 
+def reading(store: Store) -> str | None:
+    """Return the code by which a store refuses to be read, if it does."""
+    try:
+        store.entries_after(0)
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
 def _raise_first(results: list[BaseException | None]) -> None:
     for result in results:
         if result is not None:

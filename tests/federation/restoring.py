@@ -190,6 +190,16 @@ class Hamlet:
             await self.start(name)
         return into
 
+    def double(self, name: str, copy: Path) -> str:
+        """Make a copy of a home one that runs beside it, on a host of its own; return its name."""
+        twin = f"{name}-twin"
+        settings = (copy / CONFIG_FILE).read_text()
+        (copy / CONFIG_FILE).write_text(
+            settings.replace(f'peer_host = "{name}"', f'peer_host = "{twin}"')
+        )
+        self.sites[twin] = Site(name=twin, home=copy, keyring=self.sites[name].keyring)
+        return twin
+
     async def put_back(self, name: str, copy: Path, *, is_marked: bool = True) -> None:
         """Put a copy in the place of a home, as a restored backup or in silence."""
         await self.stop(name)

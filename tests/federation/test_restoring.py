@@ -248,6 +248,57 @@ async def test_a_copy_beside_its_original_stops_signing_for_good(tmp_path: Path)
         assert "sheaf recovery begin" in shown["sentence"]
 
 
+async def test_a_disk_that_was_rolled_back_beyond_a_recovery_is_found(tmp_path: Path) -> None:
+    """Its peers show a closed writer nothing but its key log, which has to be enough."""
+    async with Hamlet(tmp_path) as hamlet:
+        copy = await after_a_loss(hamlet)
+        await hamlet.put_back("hill", copy)
+        await hamlet.start("hill")
+        await hamlet.until(lambda: hamlet.is_free("hill") and hamlet.agree(*NAMES))
+        await hamlet.put_back("hill", copy, is_marked=False)
+        await hamlet.start("hill")
+        await hamlet.until(lambda: hamlet.sites["hill"].running.standing.in_use is not None)
+
+        refused = await hamlet.refusal("hill")
+        shown = await hamlet.show("hill")
+        await hamlet.stop("hill")
+        await hamlet.start("hill")
+        refused_again = await hamlet.refusal("hill")
+
+        assert refused == refused_again == "node.identity_in_use"
+        assert "closed elsewhere" in shown["sentence"]
+
+        await hamlet.stop("hill")
+        mark(hamlet.sites["hill"].home, now_ms=hamlet.clock.now_ms())
+        await hamlet.start("hill")
+
+        await hamlet.until(lambda: hamlet.is_free("hill") and hamlet.agree(*NAMES))
+        assert await hamlet.refusal("hill") is None
+
+
+async def test_a_copy_that_no_peer_takes_beside_its_original_signs_nothing(tmp_path: Path) -> None:
+    # Of this seed Dale's writer id is the smaller one, so that the link that Dale dialled stays.
+    async with Hamlet(tmp_path, names=NAMES[:2], compare_ms=1_000, seed=2) as hamlet:
+        twin = hamlet.double("hill", await hamlet.copy("hill"))
+        await hamlet.start("hill", "dale")
+        await hamlet.publish("hill")
+        await hamlet.until(lambda: hamlet.agree("hill", "dale"))
+        await hamlet.pass_ms(2_000)
+        await hamlet.start(twin)
+
+        refused = await hamlet.refusal(twin)
+
+        assert refused == "node.doubled"
+        [dial] = hamlet.sites[twin].peering.dials()
+        assert dial.reason == "the node there keeps another link of this node's key"
+        assert (await hamlet.show(twin))["state"] == "doubled"
+
+        # What is over is forgotten, and the copy then hears what was signed beside it.
+        await hamlet.stop("hill")
+        await hamlet.until(lambda: hamlet.sites[twin].running.standing.in_use is not None)
+        assert await hamlet.refusal(twin) == "node.identity_in_use"
+
+
 async def test_an_original_stops_when_its_copy_was_restored_elsewhere(tmp_path: Path) -> None:
     async with Hamlet(tmp_path) as hamlet:
         copy = await after_a_loss(hamlet)

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from sheaf_protocol.envelope import Envelope
 
 POLICY = structs.replace(DEFAULT_POLICY, ballot_ms=1_000, round_ms=1_000)
+SEVEN = [(name, ["member"]) for name in ("Hill", "Dale", "Moor", "Fell", "Mill", "Cove", "Lake")]
+FOUR = SEVEN[:4]
 PATIENCE = 200
 """Rounds of turns and carrying after which a commons that does not come to rest is a fault."""
 

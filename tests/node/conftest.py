@@ -2,7 +2,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.node.commons import SEVEN, Commons
 from tests.node.epochs import Growing, Site
+from tests.node.straits import Straits
 from tests.node.taking import Bench, make_ingest
 
 from sheaf_node.clock import ManualClock
@@ -37,3 +39,21 @@ async def site(growing: Growing, tmp_path: Path) -> AsyncIterator[Site]:
     await made.begin()
     yield made
     await made.store.close()
+
+
+@pytest.fixture
+async def commons(tmp_path: Path) -> AsyncIterator[Commons]:
+    """Seven members that govern a federation; a file of tests that needs others makes its own."""
+    made = Commons(tmp_path, SEVEN)
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def straits(tmp_path: Path) -> AsyncIterator[Straits]:
+    """Two federations with a treaty in force; a file of tests about another makes its own."""
+    made = Straits(tmp_path)
+    await made.open()
+    yield made
+    await made.close()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import socket
+import struct
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "cd" * 32
+PATIENCE_S = 20
 MILL = make_coop("Mill")
 CERTIFICATE = make_federation([(MILL, ["member"])])
 FID = CERTIFICATE.fid
@@ -213,6 +218,43 @@ async def test_federation_that_this_node_is_not_in_is_refused(bench: Bench, quer
 async def test_token_is_asked_for_as_everywhere(bench: Bench) -> None:
     for method, path in (("PUT", "/api/v1/blobs"), ("GET", PATH)):
         assert (await bench.ask(method, path, token="no")).problem == (401, "api.unauthorized")  # noqa: S106
+
+
+@pytest.mark.parametrize("is_reset", [True, False])
+@pytest.mark.parametrize("path", ["/api/v1/blobs", "/api/v1/records/x.note"])
+async def test_client_that_goes_away_in_the_middle_of_an_upload_leaves_no_traceback(
+    bench: Bench, caplog: pytest.LogCaptureFixture, path: str, *, is_reset: bool
+) -> None:
+    method = "PUT" if path.endswith("blobs") else "POST"
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{bench.api.port}\r\n"
+        f"Authorization: Bearer {TOKEN}\r\nContent-Length: 100000\r\n\r\n"
+    )
+    with (
+        caplog.at_level(logging.INFO),
+        socket.create_connection(("127.0.0.1", bench.api.port)) as client,
+    ):
+        client.sendall(head.encode() + bytes(5_000))
+        await asyncio.sleep(0.1)  # for the request to be waiting for the rest
+        if is_reset:
+            linger = struct.pack("ii", 1, 0)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        client.close()
+        record = await first_line(caplog)
+
+    assert caplog.records == [record]
+    assert (record.levelno, record.exc_info) == (logging.INFO, None)
+    assert record.getMessage() == f"{method} {path}: the client went away"
+    assert (await bench.put(DATA)).status == 201
+
+
+async def first_line(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
+    """Return the first line of the log, once there is one."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            for record in caplog.records:
+                return record
+            await asyncio.sleep(0.01)
 
 
 async def test_node_in_no_federation_has_nobody_to_share_with(tmp_path: Path) -> None:

@@ -12,12 +12,11 @@ from sheaf_node.backup import (
     lay_down,
     snapshot,
 )
-from sheaf_node.backup.manifest import DATABASE
 from sheaf_node.blobs import Blobs
 from sheaf_node.keyring import KEYS, Passphrase, read_files
 from sheaf_node.keyring.protection import protect
 from sheaf_node.keyring.secret_file import LEAST
-from sheaf_node.store import Store
+from sheaf_node.store import DATABASE, Store
 from sheaf_node.store.migrations import SCHEMAS
 from sheaf_protocol.testing.author import START_MS
 

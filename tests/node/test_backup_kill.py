@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sheaf_node.backup import create_backup, restore_backup, verify_whole
-from sheaf_node.backup.manifest import DATABASE
 from sheaf_node.recovery import is_marked
+from sheaf_node.store import DATABASE
 from sheaf_protocol.testing.author import START_MS
 
 from .backing import Backed, heads, left_in, make_written, told

@@ -12,10 +12,10 @@ from sqlite_utils import Database
 from sheaf_node.backup import (
     lay_down,
 )
-from sheaf_node.backup.manifest import DATABASE, FileOf
+from sheaf_node.backup.manifest import FileOf
 from sheaf_node.keyring import KEYS, read_files
 from sheaf_node.recovery import is_marked
-from sheaf_node.store import Change, Store
+from sheaf_node.store import DATABASE, Change, Store
 from sheaf_node.store.migrations import MIGRATIONS, SCHEMAS
 from sheaf_protocol.proof import Tail, encode_proof
 from sheaf_protocol.testing.author import START_MS, unsigned

@@ -1,5 +1,7 @@
 """Backups as files: taken, looked at, restored, kept and removed."""
 
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,8 +14,9 @@ from sheaf_node.backup import (
     restore_backup,
     verify_whole,
 )
+from sheaf_node.backup.creating import put_in_place
 from sheaf_node.backup.folder import workshop
-from sheaf_node.backup.manifest import DATABASE
+from sheaf_node.store import DATABASE
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.testing.author import START_MS
 
@@ -53,6 +56,49 @@ def test_no_backup_takes_the_place_of_a_file(hill: Backed, tmp_path: Path) -> No
     refused(lambda: create(hill, tmp_path / "file"), "backup.exists")
 
     assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("knows_links", [True, False])
+def test_a_file_that_came_while_a_backup_was_made_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, knows_links: bool
+) -> None:
+    if not knows_links:
+        monkeypatch.setattr(os, "link", no_link)
+    (tmp_path / "draft").write_bytes(b"backup")
+    (tmp_path / "file").write_bytes(b"mine")
+
+    refused(lambda: put_in_place(tmp_path / "draft", tmp_path / "file"), "backup.exists")
+
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("knows_links", [True, False])
+def test_a_finished_backup_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, knows_links: bool
+) -> None:
+    if not knows_links:
+        monkeypatch.setattr(os, "link", no_link)
+    (tmp_path / "draft").write_bytes(b"backup")
+
+    put_in_place(tmp_path / "draft", tmp_path / "file")
+
+    assert left_in(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"backup"
+
+
+def test_a_backup_that_cannot_get_its_name_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", no_link)
+
+    refused(lambda: put_in_place(tmp_path / "no draft", tmp_path / "file"), "backup.write")
+
+    assert left_in(tmp_path) == []
+
+
+def no_link(*_: object, **__: object) -> None:
+    """Say what a file system without hard links says."""
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_a_folder_that_is_a_file_takes_no_backup(hill: Backed, tmp_path: Path) -> None:

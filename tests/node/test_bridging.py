@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from msgspec import UNSET, structs
 from tests.node.straits import DAY_MS, NORTH, OFFER, SOUTH, Straits
 from tests.node.taking import DEMAND
@@ -22,16 +21,7 @@ from sheaf_protocol.testing.epoch import about
 from sheaf_protocol.treaty import IdMap
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture
-async def straits(tmp_path: Path) -> AsyncIterator[Straits]:
-    made = Straits(tmp_path)
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_what_its_author_asks_for_is_seen_in_the_other_federation(straits: Straits) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from tests.node.straits import NORTH, OFFER, SOUTH, Straits
 
@@ -12,18 +10,6 @@ from sheaf_protocol.charter import DEFAULT_POLICY
 from sheaf_protocol.digest import EntryId
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records.governance import Ballot, Vote
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-
-@pytest.fixture
-async def straits(tmp_path: Path) -> AsyncIterator[Straits]:
-    made = Straits(tmp_path)
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_nothing_crosses_that_nobody_asked_for(straits: Straits) -> None:

@@ -19,20 +19,11 @@ from sheaf_protocol.records.erasure import Erase
 from sheaf_protocol.testing.epoch import about
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from sheaf_protocol.digest import EntryId
 
 DEARER = structs.replace(OFFER, tiers=[Tier(amount=99, from_quantity=1)])
-
-
-@pytest.fixture
-async def straits(tmp_path: Path) -> AsyncIterator[Straits]:
-    made = Straits(tmp_path)
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def asked_for(straits: Straits, record: Record = OFFER) -> tuple[EntryId, EntryId]:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sheaf_node.app import DATABASE
 from sheaf_node.identity import held_state
 from sheaf_node.keyring import load_key_ops, load_keyring
+from sheaf_node.store import DATABASE
 from sheaf_protocol.identity import Rank, fold_key_log
 
 from .board import board_home, failed, files_of, forget, ports, ran, run, sheets_in

@@ -373,6 +373,7 @@ def test_status_tells_of_trouble(home: Path) -> None:
         "recovery": {
             "state": "in_use",
             "sentence": "expected to be alone",
+            "key_missing": None,
             "peers_missing": [],
             "waits_for": {},
         },

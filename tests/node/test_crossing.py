@@ -23,19 +23,10 @@ from sheaf_protocol.testing.author import START_MS, LogAuthor
 from sheaf_protocol.treaty import treaty_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from sheaf_node.crossing import Crossings
     from sheaf_protocol.digest import EntryId
-
-
-@pytest.fixture
-async def straits(tmp_path: Path) -> AsyncIterator[Straits]:
-    made = Straits(tmp_path)
-    await made.open()
-    yield made
-    await made.close()
 
 
 def crossings_of(straits: Straits) -> Crossings:

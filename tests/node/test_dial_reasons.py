@@ -22,7 +22,7 @@ from sheaf_node.ingest import Ingest
 from sheaf_node.keyring import create_keyring
 from sheaf_node.peering import DialStatus, Peering
 from sheaf_node.peering.aiohttp_network import AiohttpNetwork
-from sheaf_node.peering.dialer import reason_of
+from sheaf_node.peering.dialer import Dialer, Ended, reason_of
 from sheaf_node.store import Store
 from sheaf_protocol.link import LinkClosed
 
@@ -174,10 +174,52 @@ async def test_each_fault_of_a_dial_has_words(
     ("code", "detail", "words"),
     [
         ("link.duplicate", "", None),  # another link is up
-        ("link.bye", "", "the node there stopped"),
+        ("link.bye", "", "the node there stopped or starts anew"),
         ("link.version", "expected 1, got 2", "expected 1, got 2 (link.version)"),
         ("link.version", "", "the link ended (link.version)"),
     ],
 )
 def test_each_end_of_a_link_has_words(code: str, detail: str, words: str | None) -> None:
     assert reason_of(LinkClosed(code=code, detail=detail, is_by_peer=False), "a") == words
+
+
+class Connects:
+    """A network on which every dial comes through."""
+
+    async def dial(self, url: str, timeout_ms: int) -> None:
+        """Return no socket: nobody reads from it."""
+
+
+@pytest.mark.parametrize(
+    ("code", "level"), [("link.bye", logging.INFO), ("link.lost", logging.WARNING)]
+)
+async def test_a_peer_that_says_goodbye_is_nothing_to_warn_of(
+    caplog: pytest.LogCaptureFixture, code: str, level: int
+) -> None:
+    ended = Ended(reason_of(LinkClosed(code=code, detail="", is_by_peer=True), "a"), was_open=True)
+    slept = asyncio.Event()
+
+    async def run(*_: object) -> Ended:
+        return ended
+
+    class Clock(SystemClock):
+        async def sleep_ms(self, ms: float) -> None:
+            slept.set()
+            await asyncio.Event().wait()
+
+    dialer = Dialer(
+        network=Connects(),  # type: ignore[arg-type]  # all that a dialler asks of it
+        clock=Clock(),
+        random=os.urandom,
+        waits=WAITS,
+        run=run,
+        wait_gone=run,  # type: ignore[arg-type]  # nobody is there to be gone
+    )
+
+    with caplog.at_level(logging.INFO, "sheaf.peering"):
+        task = asyncio.ensure_future(dialer.keep("ws://a"))
+        await slept.wait()
+        task.cancel()
+
+    assert [record.levelno for record in caplog.records] == [level]
+    assert dialer.last_reason("ws://a") == ended.reason

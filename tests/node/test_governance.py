@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import structs
-from tests.node.commons import POLICY, Commons, code_of
+from tests.node.commons import FOUR, POLICY, Commons, code_of
 
 from sheaf_protocol.limits import BALLOT_KEPT_MS
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-FOUR = [(name, ["member"]) for name in ("Hill", "Dale", "Moor", "Fell")]
 CLOSES_MS = POLICY.ballot_ms + 1_000
 """When a ballot that says nothing else is closed: the shortest time and a second."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from tests.node.commons import POLICY, Commons, code_of
 
@@ -16,20 +14,6 @@ from sheaf_node.charter_file import (
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.testing.author import make_coop
 from sheaf_protocol.testing.epoch import about, make_epoch
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-SEVEN = [(name, ["member"]) for name in ("Hill", "Dale", "Moor", "Fell", "Mill", "Cove", "Lake")]
-
-
-@pytest.fixture
-async def commons(tmp_path: Path) -> AsyncIterator[Commons]:
-    made = Commons(tmp_path, SEVEN)
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_two_certificates_halt_the_federation_and_both_are_shown(commons: Commons) -> None:

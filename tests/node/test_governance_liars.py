@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from msgspec import structs
-from tests.node.commons import POLICY, Commons, Node
+from tests.node.commons import FOUR, POLICY, Commons, Node
 from tests.node.test_governance_rounds import proposer, value
 
 from sheaf_node.governance.certification import MOST_AHEAD, Statements
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from sheaf_protocol.records import Record
     from sheaf_protocol.testing.author import TestCoop
 
-FOUR = [(name, ["member"]) for name in ("Hill", "Dale", "Moor", "Fell")]
 LATER_MS = START_MS + 10**10
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.node.commons import POLICY, Commons, Node, code_of
+from tests.node.commons import FOUR, POLICY, Commons, Node, code_of
 
 from sheaf_node.charter_file import make_card, make_charter_file
 from sheaf_node.leaving import read_taken, write_taken
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-FOUR = [(name, ["member"]) for name in ("Hill", "Dale", "Moor", "Fell")]
 CLOSES_MS = POLICY.ballot_ms + 1_000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.node.commons import POLICY, Commons, Node
+from tests.node.commons import FOUR, POLICY, SEVEN, Commons, Node
 
 from sheaf_protocol.digest import Digest, EntryId, WriterId
 from sheaf_protocol.envelope import body_of
@@ -24,20 +24,9 @@ from sheaf_protocol.testing.author import START_MS
 from sheaf_protocol.testing.epoch import about
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from sheaf_protocol.records import Record
-
-SEVEN = [(name, ["member"]) for name in ("Hill", "Dale", "Moor", "Fell", "Mill", "Cove", "Lake")]
-
-
-@pytest.fixture
-async def commons(tmp_path: Path) -> AsyncIterator[Commons]:
-    made = Commons(tmp_path, SEVEN)
-    await made.open()
-    yield made
-    await made.close()
 
 
 def proposer(commons: Commons, round_: int = 0) -> Node:
@@ -335,7 +324,7 @@ async def test_who_signs_two_accepts_for_one_round_is_shown_with_both(commons: C
 
 
 async def test_a_second_computer_of_a_coop_does_not_speak_in_rounds(tmp_path: Path) -> None:
-    commons = Commons(tmp_path, SEVEN[:4])
+    commons = Commons(tmp_path, FOUR)
     hill, *_ = commons.nodes
     second = signing_key(b"\x05" * 32)
     hill.coop.delegate(second, START_MS + 10**10)

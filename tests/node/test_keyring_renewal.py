@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sheaf_node.app import DATABASE, Node, open_node
+from sheaf_node.app import Node, open_node
 from sheaf_node.charter_file import adopt_charter, draft_charter, read_charter_file, sign_charter
 from sheaf_node.clock import ManualClock
 from sheaf_node.config import CONFIG_FILE, initial_config
@@ -18,6 +18,7 @@ from sheaf_node.keyring.notice import KeyStatus, key_status, notices_of
 from sheaf_node.keyring.protection import protect
 from sheaf_node.keyring.secret_file import LEAST
 from sheaf_node.keyring.sheet import mark_kept
+from sheaf_node.store import DATABASE
 from sheaf_protocol.digest import WriterId, log_id
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.identity import fold_key_log

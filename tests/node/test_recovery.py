@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from tests.node.taking import BODY, Bench, chain, make_keyring, note
+from tests.node.taking import BODY, Bench, make_keyring, note
 
 from sheaf_node.app import make_peering, make_watch, open_node, run_services
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.cli.main import sheaf
+from sheaf_node.cli.recovery import print_recovery
 from sheaf_node.clock import ManualClock
 from sheaf_node.config import CONFIG_FILE, initial_config
 from sheaf_node.ingest import Draft, Ingest
-from sheaf_node.ingest.fence import Fences, require_promises
+from sheaf_node.ingest.fence import require_promises
 from sheaf_node.ingest.guard import Unguarded
 from sheaf_node.keyring import create_keyring, keyring_of, read_files
+from sheaf_node.keyring.draft import KeyDraft
 from sheaf_node.peering.memory import MemoryNetwork
 from sheaf_node.recovery import Standing, Watch, is_marked, mark, name_absent, read_marker, report
 from sheaf_node.recovery.marker import FOLDER, IN_USE, MARKER, InUse, write_in_use
@@ -27,9 +29,9 @@ from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import ZERO, CoopId, Digest, EntryId, FederationId, LogId, WriterId
 from sheaf_protocol.envelope import open_header
 from sheaf_protocol.errors import LocalProtocolError, Refusal
-from sheaf_protocol.identity import signing_key
-from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS, WRITER_LIFETIME_MS
+from sheaf_protocol.limits import MAX_CLOCK_AHEAD_MS
 from sheaf_protocol.records import WriterLost, WriterPromise
+from sheaf_protocol.recovering import Lost
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop
 
 if TYPE_CHECKING:
@@ -61,6 +63,10 @@ class Links:
         self.urls = urls
         self.compared: dict[WriterId, CoopId] = {}
         self.has_agreed = False
+        self.doubled: str | None = None
+
+    def doubled_at(self) -> str | None:
+        return self.doubled
 
     def dials(self) -> Sequence[Dial]:
         return [Dial(url, is_compared=bool(self.compared)) for url in self.urls]
@@ -184,6 +190,28 @@ def test_a_home_that_is_marked_while_its_node_runs_is_opened_anew(tmp_path: Path
     assert (before, standing.restart.is_set()) == (False, True)
 
 
+def test_a_node_whose_place_another_has_at_a_peer_signs_nothing_until_it_agrees_with_one(
+    tmp_path: Path,
+) -> None:
+    make_home(tmp_path / "home")
+    standing, links = standing_of(tmp_path / "home"), Links(URL)
+    watch = watch_of(standing, links)
+    links.doubled = URL
+
+    watch.step()
+
+    with pytest.raises(LocalProtocolError) as refusal:
+        standing.require_publishing(["x.note"])
+    assert refusal.value.code == "node.doubled"
+    assert URL in refusal.value.detail
+    assert report(standing)["state"] == "doubled"
+
+    links.has_agreed = True
+    watch.step()
+
+    standing.require_publishing(["x.note"])
+
+
 async def test_a_home_without_federations_and_peers_recovers_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     old = make_home(home).wid
@@ -225,6 +253,76 @@ async def test_without_the_manager_key_the_home_waits(tmp_path: Path) -> None:
             assert node.standing.has_lost_writer
 
 
+async def opened(home: Path) -> dict[str, Any]:
+    """Open a home for a look of its watch, and return what it reports then."""
+    clock = ManualClock(START_MS)
+    async with open_node(home, clock=clock, random=os.urandom, services={}) as node:
+        blobs = Blobs(home, quota_bytes=1 << 20)
+        network = MemoryNetwork().host("hill")
+        make_watch(node, make_peering(node, network, Fetching(blobs, clock))).step()
+        await blobs.close()
+        return dict(report(node.standing))
+
+
+async def test_a_home_without_the_manager_key_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "home"
+    make_home(home, peers=f'{{ url = "{URL}" }},')
+    key = home / "keys" / "manager.key"
+    key.rename(tmp_path / "manager.key")
+    mark(home, now_ms=START_MS)
+
+    before = await opened(home)
+    standing_of(home).note_compared()
+    after = await opened(home)
+    (tmp_path / "manager.key").rename(key)
+    brought_back = await opened(home)
+
+    assert (before["peers_missing"], after["peers_missing"]) == ([URL], [])
+    assert "keys/manager.key, got none" in before["key_missing"]
+    assert after["sentence"] == after["key_missing"] == before["key_missing"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"this home cannot recover: {after['key_missing']}"
+    ] * 2
+    assert brought_back["key_missing"] is None
+
+
+async def test_a_home_that_only_has_to_close_a_writer_misses_the_manager_key_as_well(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    make_home(home)
+    mark(home, now_ms=START_MS)
+    await opened(home)
+    await opened(home)
+    (home / "keys" / "manager.key").unlink()
+
+    told = await opened(home)
+
+    assert told["sentence"] == told["key_missing"]
+    assert "sheaf identity revoke --new-manager" in told["sentence"]
+
+
+async def test_a_key_log_that_is_frozen_is_told_of(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    make_home(home)
+    other = read_files(home)
+    async with open_node(home, clock=ManualClock(START_MS), random=os.urandom, services={}) as node:
+        cid = node.parts.keyring.cid
+        draft = KeyDraft(other.key_log()[0], lock=other.lock(), random=os.urandom, now_ms=START_MS)
+        draft.add_prekey(node.parts.keyring.require_manager())
+        await node.parts.ingest.receive_key_ops(cid, draft.ops)
+    draft = KeyDraft(other.key_log()[0], lock=other.lock(), random=os.urandom, now_ms=START_MS)
+    draft.add_prekey(keyring_of(other).require_manager())
+    draft.replace(other)
+    mark(home, now_ms=START_MS)
+
+    told = await opened(home)
+
+    assert "sheaf identity rotate" in told["key_missing"]
+
+
 def test_what_a_free_home_shows_says_nothing(tmp_path: Path) -> None:
     make_home(tmp_path / "home")
 
@@ -261,38 +359,6 @@ def test_a_promise_of_more_than_is_held_is_refused() -> None:
 
 def test_a_promise_of_nothing_is_right_where_nothing_is_held() -> None:
     require_promises(State(), [Draft(kind="x.note", body=b"\x80"), a_promise(0)])
-
-
-async def test_an_entry_beyond_a_promise_is_held_back_as_log_lost(bench: Bench) -> None:
-    newer = signing_key(b"n" * 32)
-    op = bench.hill.delegate(newer, START_MS + WRITER_LIFETIME_MS)
-    await bench.ingest.receive_key_ops(bench.hill.cid, [op])
-    old, new = bench.author(), LogAuthor(bench.hill, bench.fid, writer=newer)
-    [first, beyond] = chain(old, 2)
-    lost = WriterLost(head=Digest(ZERO), seq=0, wid=WriterId(old.key.public))
-    word = new.publish(lost)
-    await bench.receive(first, word)
-    promise = WriterPromise(head=Digest(first.id), log=old.log, lost=word.id, seq=1)
-    draft = Draft(kind="writer.promise", body=encode(promise), refs=[word.id])
-    await bench.ingest.publish(bench.fid, [draft])
-
-    told = await bench.told(beyond)
-
-    assert told == [("held", "log.lost")]
-
-
-class NoPromises:
-    def promises(self) -> list[object]:
-        return []
-
-
-def test_a_promise_without_a_form_holds_nothing_back() -> None:
-    own = CoopId(Digest(b"c" * 32))
-    fences = Fences(NoPromises(), own)  # type: ignore[arg-type]  # all that is asked of a store
-
-    fences.note("writer.promise", own, bytes(16) + b"\x80")
-
-    assert fences.seq_of(LogId(b"l" * 32)) is None
 
 
 def guarded(bench: Bench, home: Path) -> Ingest:
@@ -336,6 +402,30 @@ async def test_a_node_that_cannot_note_that_another_signs_does_not_sign(
     with pytest.raises(LocalProtocolError) as refusal:
         await ingest.publish(bench.fid, [note()])
     assert unwritten.value.code == "recovery.file"
+    assert refusal.value.code == "node.identity_in_use"
+
+
+@pytest.mark.parametrize("told_by", ["an entry", "a word"])
+async def test_a_node_that_cannot_read_its_marker_does_not_sign_after_it_met_itself(
+    bench: Bench, tmp_path: Path, told_by: str
+) -> None:
+    standing = Standing(tmp_path, cid=bench.mill.cid, own=bench.mill.wid)
+    (tmp_path / FOLDER / MARKER).mkdir(parents=True)  # where a file is to be read
+    entry = bench.author(bench.mill).append("x.note", BODY)
+    record = WriterLost(head=Digest(ZERO), seq=0, wid=bench.mill.wid)
+    lost = Lost(id=entry.id, cid=bench.mill.cid, by=WriterId(b"n" * 32), record=record)
+
+    notes = {
+        "an entry": lambda: standing.note_foreign(open_header(entry), entry.id),
+        "a word": lambda: standing.note_declared(bench.fid, lost),
+    }
+    with pytest.raises(Refusal) as unread:
+        notes[told_by]()
+    (tmp_path / FOLDER / MARKER).rmdir()
+
+    with pytest.raises(LocalProtocolError) as refusal:
+        standing.require_publishing(["x.note"])
+    assert unread.value.code == "recovery.file"
     assert refusal.value.code == "node.identity_in_use"
 
 
@@ -388,3 +478,32 @@ async def test_the_command_refuses_a_name_that_nobody_has(tmp_path: Path) -> Non
 
     assert code == 1
     assert "recovery.unknown" in output
+
+
+async def test_the_command_does_not_do_without_its_own_co_op(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    cid = make_home(home).cid.hex()
+    founded = CliRunner().invoke(sheaf, ["federation", "create", "Fells", "--home", str(home)])
+    async with open_node(home, clock=ManualClock(START_MS), random=os.urandom, services={}):
+        pass
+    mark(home, now_ms=1)
+
+    told = [run(home, "go-on", "--without", name) for name in ("Hill", cid, cid[:8])]
+
+    assert founded.exit_code == 0
+    assert [code for code, _ in told] == [1, 1, 1]
+    assert all("this co-op itself" in output for _, output in told)
+    assert all("recovery.unknown" in output for _, output in told)
+    marker = read_marker(home)
+    assert marker is not None
+    assert marker.without == []
+
+
+def test_the_command_says_what_else_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = {**report(None), "state": "recovering", "sentence": "", "peers_missing": [URL]}
+
+    print_recovery({**answer, "key_missing": "expected the manager key"})
+
+    waiting, missing = capsys.readouterr().out.splitlines()
+    assert URL in waiting
+    assert missing.endswith("expected the manager key")

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from tests.durability.flips import fill
 
-from sheaf_node.app import DATABASE
 from sheaf_node.cli.main import sheaf
+from sheaf_node.store import DATABASE
 from sheaf_node.verifying import verify_store
 from sheaf_protocol.errors import Refusal
 

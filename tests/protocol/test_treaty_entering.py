@@ -34,16 +34,6 @@ from sheaf_protocol.testing.chain import tail_over
 from sheaf_protocol.treaty import Crossed, Terms, check_export, check_import
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def terms(world: World) -> Terms:
-    return terms_between(world.north, world.south)
-
-
 def test_whole_entry_comes_across_as_its_author_signed_it(world: World, terms: Terms) -> None:
     entry = world.north.log(HILL).publish(offer())
     arrived = came(world, entry, terms)

@@ -23,11 +23,6 @@ from sheaf_protocol.treaty import Source, Terms, asked, check_export, plan_expor
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def entry(world: World) -> Envelope:
     return world.north.log(HILL).publish(offer())
 

@@ -33,16 +33,6 @@ from sheaf_protocol.testing.epoch import about, keys_of, make_epoch
 from sheaf_protocol.treaty import Control, Terms, plan_export
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def terms(world: World) -> Terms:
-    return terms_between(world.north, world.south)
-
-
 @pytest.mark.parametrize(
     ("said", "code"),
     [

@@ -23,7 +23,7 @@ _ENDED: Final = frozenset({"certified", "failed", "moot", "refused"})
 def begin_ballots(world: World, plan: Plan, waiting: set[str]) -> None:
     """Let some members propose changes of the policy, and all of them vote."""
     dice = world.dice("ballots")
-    names = list(world.names)
+    names = world.names
     for number in range(dice.randint(1, 3)):
         op = f"ballot{number}"
         waiting.add(op)

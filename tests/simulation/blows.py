@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tests.simulation.disk import DATABASE
 from tests.simulation.liars import WAYS, Lies
 from tests.simulation.network import Weather
 from tests.simulation.promises import EarlyCopy, LateWord
@@ -15,6 +14,7 @@ from tests.simulation.users import use_twin
 from tests.simulation.versions import make_older, speak_newer
 
 from sheaf_node.recovery import mark, name_absent
+from sheaf_node.store import DATABASE
 
 if TYPE_CHECKING:
     import random
@@ -147,7 +147,7 @@ class Blows:
         self.world.loop.schedule(None, wait_s, self.world.start, name)
 
     def _any(self) -> str:
-        return str(self.dice.choice(list(self.world.names)))
+        return str(self.dice.choice(self.world.names))
 
     def _kill(self) -> None:
         name = self._any()
@@ -173,7 +173,7 @@ class Blows:
 
     def _one_way(self) -> None:
         """Let nothing arrive in one direction between some of the nodes."""
-        one, other = self.dice.sample(list(self.world.names), 2)
+        one, other = self.dice.sample(self.world.names, 2)
         self._block([(one, other)], both=False)
 
     def _block(self, pairs: list[tuple[str, str]], *, both: bool) -> None:

@@ -8,9 +8,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
-from nacl import bindings
-from nacl.exceptions import BadSignatureError
 from tests.simulation.rows import Violation
+from tests.simulation.signatures import is_signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _BY_CHARTER: Final = frozenset({"expel", "policy", "treaty", "treaty_level"})
 _VOTING: Final = frozenset({"carrier", "coordinator", "member", "steward", "supplier"})
-_TAG: Final = b"sheaf/1/certify\0"
 
 
 class Certificates:
@@ -62,7 +60,8 @@ class Certificates:
         by = {
             each["cid"]
             for each in told["approvals"]
-            if each["cid"] in voters and _is_signed(each.get("wid", b""), each["signature"], signed)
+            if each["cid"] in voters
+            and is_signed(each.get("wid", b""), "certify", signed, each["signature"])
         }
         share = (2, 3) if before["policy"]["certify"] == "two_thirds" else (1, 2)
         if len(by) * share[1] <= share[0] * len(voters):
@@ -114,11 +113,3 @@ def _passes(
     for_it = choices.count("yes")
     has_turnout = len(choices) * 10_000 >= policy["turnout_bps"] * voters
     return bool(has_turnout and for_it * 10_000 > share * (for_it + against))
-
-
-def _is_signed(key: bytes, signature: bytes, message: bytes) -> bool:
-    try:
-        bindings.crypto_sign_open(signature + _TAG + message, key)
-    except (BadSignatureError, ValueError):
-        return False
-    return True

@@ -11,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from sheaf_node.store import DATABASE
 from sheaf_node.store.writer import GROUP_ENTRIES, Transactions
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from sheaf_node.store.writer import Finished, Job
 
 SECTOR: Final = 512
-DATABASE: Final = "sheaf.db"
-_WAL: Final = "sheaf.db-wal"
-VOLATILE: Final = frozenset({"sheaf.db-shm", "lock"})
+_WAL: Final = f"{DATABASE}-wal"
+VOLATILE: Final = frozenset({f"{DATABASE}-shm", "lock"})
 
 
 @dataclass

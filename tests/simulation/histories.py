@@ -202,3 +202,75 @@ class Market(History):
 
     def find(self, award: bytes, code: str = "ok", name: str = ASKER) -> bytes:
         return self.own(name, "verdict", {"code": code, "subject": award})
+
+
+class Council(History):
+    """A federation of three co-ops that changes its rules by ballots, one co-op, one vote."""
+
+    # Two of three are enough for an ordinary change, and too few for one of the rules themselves.
+    policy: ClassVar[dict[str, Any]] = {
+        "charter_bps": 6_700,
+        "pass_bps": 5_000,
+        "turnout_bps": 5_000,
+    }
+    closes_ms: ClassVar[int] = NOW_MS + 1_000
+
+    def __init__(self, *suspended: str, certify: str = "two_thirds") -> None:
+        super().__init__()
+        members = [
+            {"cid": CIDS[name], "is_suspended": name in suspended, "roles": ["member"]}
+            for name in NAMES
+        ]
+        self.genesis = {
+            "epoch": 0,
+            "members": members,
+            "policy": {**self.policy, "certify": certify},
+            "prev": bytes(32),
+        }
+        self.first = self.certify(self.genesis)
+
+    def propose(self, title: str = "Lower the fee") -> bytes:
+        return self.own(OWNER, "ballot.propose", {"title": title, "closes_at_ms": self.closes_ms})
+
+    def vote(self, proposal: bytes, name: str, choice: str = "yes") -> bytes:
+        return self.own(name, "ballot.vote", {"choice": choice, "proposal": proposal}, proposal)
+
+    def votes(self, proposal: bytes, *choices: str) -> list[bytes]:
+        """Let the co-ops vote, in their order; return their votes."""
+        return [self.vote(proposal, *each) for each in zip(NAMES, choices, strict=False)]
+
+    def next_one(self, proposal: bytes, votes: list[bytes], **odd: Any) -> dict[str, Any]:
+        """Return the charter that follows on the first; `odd` puts other parts into it."""
+        return {
+            **self.genesis,
+            "ballot": {"proposal": proposal, "votes": votes},
+            "change": {"action": "policy"},
+            "epoch": 1,
+            "fid": self.first,
+            "prev": self.first,
+            **odd,
+        }
+
+    def certify(
+        self,
+        charter: dict[str, Any],
+        by: tuple[str, ...] = NAMES,
+        *,
+        latest_ms: int = NOW_MS,
+        signed_round: int = 0,
+    ) -> bytes:
+        """Let a site sync a certificate of round 0 that these co-ops approved; return its id."""
+        body = msgpack.packb(charter)
+        id_ = hashlib.sha256(b"sheaf/1/federation\0" + body).digest()
+        signed = b"sheaf/1/certify\0" + id_ + signed_round.to_bytes(8, "big")
+        approvals = [
+            {
+                "cid": CIDS[log.name],
+                "signature": log.key.sign(signed).signature,
+                "wid": bytes(log.key.verify_key),
+            }
+            for log in map(self.logs.__getitem__, by)
+        ]
+        told = {"approvals": approvals, "body": body, "round": 0}
+        self.ledger.certified(msgpack.packb(told), latest_ms)
+        return id_

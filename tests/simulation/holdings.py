@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sheaf_node.plugins import Call, SeenRecord, ServiceContext
-    from sheaf_protocol.digest import WriterId
+    from sheaf_protocol.digest import Digest, WriterId
     from sheaf_services.shipment_matching.holds import HoldState
 
 NAME = "holdings"
@@ -62,6 +62,8 @@ class Holdings:
         self.capacities: dict[EntryId, Capacity] = {}
         self.book = HoldBook()
         self._confirmed: dict[EntryId, EntryId] = {}
+        self._asked: set[Digest] = set()
+        """The names of our holds, also on capacities that have lost their effect since."""
 
     @property
     def commands(self) -> Mapping[str, Any]:
@@ -80,6 +82,8 @@ class Holdings:
         else:
             if isinstance(seen.record, HoldConfirmed):
                 self._confirmed.setdefault(EntryId(seen.record.confirm), seen.id)
+            if isinstance(seen.record, HoldRequest) and seen.line == self.context.line:
+                self._asked.add(seen.record.hold)
             self.book.fold(seen)
 
     def decide(self) -> None:
@@ -117,7 +121,7 @@ class Holdings:
         """Ask for a hold under a name that the user chose; asking again changes nothing."""
         name = digest("sim", call.options["hold"].encode())
         capacity = bytes.fromhex(call.options["capacity"])
-        known = any(hold.request.hold == name for hold in self._ours())
+        known = name in self._asked
         if not known:
             amount = Vector(pallets=int(call.options["pallets"]))
             request = HoldRequest(

@@ -321,7 +321,7 @@ class Ledger:
                 if row.place[:3] != log:
                     log, proven = row.place[:3], None
                 if proof is not None and len(proof) == 64:
-                    if not is_signed(row.place.wid, header, proof):
+                    if not is_signed(row.place.wid, "entry-signature", header, proof):
                         self.fault(
                             "I5", f"{name} holds entry {row.place.seq} with a false signature"
                         )

@@ -56,7 +56,7 @@ def begin_pools(world: World, plan: Plan, waiting: set[str]) -> None:
             for at, item in enumerate(ITEMS)
             if dice.random() < 0.7
         ]
-        name = dice.choice(list(world.names))
+        name = dice.choice(world.names)
         at = 2 + (span * 0.6 - 2) * dice.random()
         world.loop.schedule(
             None, at, world.loop.spawn, None, _buy(world, waiting, op, name, "\n".join(rows))

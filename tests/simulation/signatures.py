@@ -11,13 +11,11 @@ from nacl.exceptions import BadSignatureError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TAG = b"sheaf/1/entry-signature\0"
 
-
-def is_signed(key: bytes, header: bytes, signature: bytes) -> bool:
-    """Return whether a writer signed a header (spec 04)."""
+def is_signed(key: bytes, purpose: str, message: bytes, signature: bytes) -> bool:
+    """Return whether a key signed a message for that purpose (spec 02)."""
     try:
-        bindings.crypto_sign_open(signature + _TAG + header, key)
+        bindings.crypto_sign_open(signature + f"sheaf/1/{purpose}\0".encode() + message, key)
     except (BadSignatureError, ValueError):
         return False
     return True

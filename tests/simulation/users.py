@@ -4,9 +4,8 @@ until it has an answer: a node that died may have done it or not.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tests.simulation.ballots import begin_ballots
 from tests.simulation.holdings import NAME
@@ -62,7 +61,7 @@ class Users:
         }
 
     def _begin_holds(self) -> None:
-        names = list(self.world.names)
+        names = self.world.names
         askers = self.plan.profile.askers or names
         dice = self.world.dice("users")
         span = self.plan.profile.safety_s
@@ -86,16 +85,12 @@ class Users:
 
     async def _offer(self, name: str) -> None:
         """Offer a capacity, once however often it is asked."""
-        while True:
-            try:
-                done = await self.world.command(
-                    name, NAME, "offer", ref="shed", pallets=str(PALLETS)
-                )
-                if done["id"] is not None:
-                    return
-            except (Unknown, Refusal):
-                pass
-            await asyncio.sleep(1)
+
+        async def offered() -> str | None:
+            done = await self.world.command(name, NAME, "offer", ref="shed", pallets=str(PALLETS))
+            return cast("str | None", done["id"])
+
+        await self.world.until(offered, most_s=1, is_counted=False)
 
     async def _hold(
         self, op: str, name: str, *, pallets: int, hold_ms: int, wanted: float, gives_up: bool
@@ -104,43 +99,30 @@ class Users:
         capacity = await self._some_capacity(name, wanted)
         self.asked_at[op] = (name, capacity)
         self.world.ledger.asked(op, name)
-        wait_s, is_sent = 1.0, False
-        while True:
-            try:
-                shown = await self.world.view(name, NAME, "hold", hold=op)
-                if shown["state"] in _FINAL:
-                    break
-                if shown["state"] == "none":
-                    self.world.seen["asked again"] += is_sent
-                    is_sent = True
-                    await self.world.command(
-                        name,
-                        NAME,
-                        "ask",
-                        hold=op,
-                        capacity=capacity,
-                        pallets=str(pallets),
-                        hold_for_ms=str(hold_ms),
-                    )
-                elif gives_up:
-                    await self.world.command(name, NAME, "give_back", hold=op)
-            except Unknown:
-                self.world.seen["answer unknown"] += 1
-            except Refusal as refusal:
-                self.world.seen[f"refused: {refusal.code}"] += 1
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, 8.0)
-        self._answered(op, name, shown)
+        wish = {"capacity": capacity, "pallets": str(pallets), "hold_for_ms": str(hold_ms)}
+        is_sent = False
+
+        async def ended() -> dict[str, str] | None:
+            nonlocal is_sent
+            shown = await self.world.view(name, NAME, "hold", hold=op)
+            if shown["state"] in _FINAL:
+                return cast("dict[str, str]", shown)
+            if shown["state"] == "none":
+                self.world.seen["asked again"] += is_sent
+                is_sent = True
+                await self.world.command(name, NAME, "ask", hold=op, **wish)
+            elif gives_up:
+                await self.world.command(name, NAME, "give_back", hold=op)
+            return None
+
+        self._answered(op, name, await self.world.until(ended))
 
     async def _some_capacity(self, name: str, wanted: float) -> str:
-        while True:
-            try:
-                known = await self.world.view(name, NAME, "capacities")
-                if known:
-                    return str(sorted(known)[int(wanted * len(known))])
-            except (Unknown, Refusal):
-                pass
-            await asyncio.sleep(2)
+        async def found() -> str | None:
+            known = await self.world.view(name, NAME, "capacities")
+            return str(sorted(known)[int(wanted * len(known))]) if known else None
+
+        return await self.world.until(found, wait_s=2, most_s=2, is_counted=False)
 
     def _answered(self, op: str, name: str, shown: dict[str, str]) -> None:
         world, state = self.world, shown["state"]

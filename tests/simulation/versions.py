@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlite_utils import Database
-from tests.simulation.disk import DATABASE
 from tests.simulation.holdings import capacity_of
 
 from sheaf_node.ingest import Draft
+from sheaf_node.store import DATABASE
 from sheaf_node.store.migrations import MIGRATIONS, SCHEMAS
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal

@@ -6,25 +6,27 @@ import asyncio
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.simulation.clock import NodeClock
 from tests.simulation.dice import dice
-from tests.simulation.disk import DATABASE, VOLATILE, Disk, Wear
+from tests.simulation.disk import VOLATILE, Disk, Wear
 from tests.simulation.loop import Life, VirtualLoop
 from tests.simulation.network import Network
+from tests.simulation.rows import short
 from tests.simulation.trace import Trace
 
 from sheaf_node.app import make_peering, make_watch, open_node, run_services
 from sheaf_node.backup import lay_down, snapshot
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.plugins import Call
+from sheaf_node.store import DATABASE
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from tests.simulation.ledger import Ledger
@@ -37,12 +39,11 @@ if TYPE_CHECKING:
     from sheaf_node.store.writer import Job
 
 
+T = TypeVar("T")
+
+
 class Unknown(Exception):
     """Whoever was asked died or did not answer in time: it may have happened or not."""
-
-
-def _s(id_: bytes) -> str:
-    return id_[:4].hex()
 
 
 @dataclass(eq=False)
@@ -277,20 +278,44 @@ class World:
         *,
         final: tuple[str, ...] = (),
         **options: str,
-    ) -> Any:
+    ) -> None:
         """Ask for the same until there is an answer that is no refusal, or a `final` one."""
-        wait_s = 1.0
+
+        async def is_answered() -> bool:
+            try:
+                await self.command(name, service, what, body, **options)
+            except Refusal as refusal:
+                if refusal.code not in final:
+                    raise
+                self.seen[f"refused: {refusal.code}"] += 1
+            return True
+
+        await self.until(is_answered)
+
+    async def until(
+        self,
+        ask: Callable[[], Awaitable[T | None]],
+        *,
+        wait_s: float = 1.0,
+        most_s: float = 8.0,
+        is_counted: bool = True,
+    ) -> T:
+        """Ask, ever more rarely, until there is an answer that is neither a refusal nor None.
+
+        `is_counted` says whether what came in its stead stands in `seen`.
+        """
+        seen = self.seen if is_counted else Counter[str]()
         while True:
             try:
-                return await self.command(name, service, what, body, **options)
+                answer = await ask()
+                if answer is not None:
+                    return answer
             except Unknown:
-                self.seen["answer unknown"] += 1
+                seen["answer unknown"] += 1
             except Refusal as refusal:
-                self.seen[f"refused: {refusal.code}"] += 1
-                if refusal.code in final:
-                    return None
+                seen[f"refused: {refusal.code}"] += 1
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, 8.0)
+            wait_s = min(wait_s * 1.5, most_s)
 
     async def view(self, name: str, service: str, what: str, **options: str) -> Any:
         """Return a view of a service of a node. Raises Unknown, Refusal."""
@@ -340,10 +365,10 @@ class World:
         store = node.parts.store
         [fid, *_] = store.chains
         frontier = store.frontier(fid)
-        logs = [f"log {_s(log)} {at.seq} {_s(at.head)}" for log, at in frontier.items()]
-        forks = [f"fork {_s(log)}" for log, held in store.logs.items() if held.forked_at]
-        keys = [f"key log {_s(cid)} {_s(log.head)}" for cid, log in store.key_logs.items()]
-        chain = [f"certificate {_s(id_)}" for id_ in store.chains[fid].links]
+        logs = [f"log {short(log)} {at.seq} {short(at.head)}" for log, at in frontier.items()]
+        forks = [f"fork {short(log)}" for log, held in store.logs.items() if held.forked_at]
+        keys = [f"key log {short(cid)} {short(log.head)}" for cid, log in store.key_logs.items()]
+        chain = [f"certificate {short(id_)}" for id_ in store.chains[fid].links]
         return frozenset((*logs, *forks, *keys, *chain))
 
     def database(self, name: str) -> Path:

@@ -77,9 +77,13 @@ def guard(token: str, hosts: frozenset[str]) -> Middleware:
         except web.HTTPMethodNotAllowed as exc:
             allowed = ", ".join(sorted(exc.allowed_methods))
             return problem(Refusal("api.method", f"expected {allowed}, got {request.method}"))
-        except Exception:
-            # A fault of ours: its details go to the node's output and not to whoever asked.
-            _LOG.exception("%s %s failed", request.method, request.path)
+        except Exception as exc:
+            if isinstance(exc, ConnectionError) and request.transport is None:
+                # Whoever asked went away in the middle of it, and nobody reads the answer.
+                _LOG.info("%s %s: the client went away", request.method, request.path)
+            else:
+                # A fault of ours: its details go to the node's output and not to whoever asked.
+                _LOG.exception("%s %s failed", request.method, request.path)
             return problem(Refusal("api.internal", "the node's output says what went wrong"))
 
     return check

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from sheaf_node.backup.folder import reading, sync, workshop, writing
+from sheaf_node.backup.folder import reading, workshop, writing
 from sheaf_node.backup.laying import require_absent, require_own_keys, settle
-from sheaf_node.backup.manifest import DATABASE
 from sheaf_node.backup.sealed_file import open_file, unpack, write_backup
 from sheaf_node.backup.snapshot import gather
 from sheaf_node.backup.soundness import require_integrity, require_sound
+from sheaf_node.durable import sync
 from sheaf_node.keyring import KEYS
 from sheaf_node.keyring.files import KEY_LOG
+from sheaf_node.store import DATABASE
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Refusal
 
@@ -53,11 +54,8 @@ def create_backup(
         gathered = gather(home, folder, created_ms=created_ms, software=software, blobs=blobs)
         require_integrity(folder / DATABASE)
         write_backup(draft, gathered.manifest, folder, gathered.key_ops, small=gathered.small)
-        _require_no_file(out)
-        with writing(out):
-            size = draft.stat().st_size
-            draft.rename(out)
-            sync(out.parent)
+        size = draft.stat().st_size
+        put_in_place(draft, out)
     return Made(path=out, size=size, manifest=gathered.manifest)
 
 
@@ -118,6 +116,41 @@ def _made_ms(path: Path, cid: CoopId) -> int | None:
     return opening.header.created_ms if opening.cid == cid else None
 
 
+def put_in_place(draft: Path, out: Path) -> None:
+    """Give a finished file its name, on the same disk, unless something has that name.
+
+    Raises Refusal `backup.exists`, `backup.write`; what is there is then as it was.
+    """
+    with writing(out):
+        try:
+            _link(draft, out)
+        except FileExistsError as exc:
+            raise _taken(out) from exc
+        sync(out.parent)
+
+
+def _link(draft: Path, out: Path) -> None:
+    """Move a file to a name that is free, in one step: a rename would overwrite."""
+    try:
+        out.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A stick with FAT knows no links. There the name is taken by an empty file first.
+        out.touch(mode=0o600, exist_ok=False)
+        try:
+            draft.replace(out)
+        except OSError:
+            out.unlink()
+            raise
+    else:
+        draft.unlink()
+
+
 def _require_no_file(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise Refusal("backup.exists", f"expected no file at {path}: nothing is ever overwritten")
+        raise _taken(path)
+
+
+def _taken(path: Path) -> Refusal:
+    return Refusal("backup.exists", f"expected no file at {path}: nothing is ever overwritten")

@@ -10,13 +10,14 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from sheaf_node.backup.folder import new_file, reading, sync, sync_all, workshop, writing
-from sheaf_node.backup.manifest import DATABASE
+from sheaf_node.backup.folder import new_file, reading, sync_all, workshop, writing
 from sheaf_node.backup.snapshot import hash_of
 from sheaf_node.backup.soundness import require_schema, require_sound
 from sheaf_node.config import CONFIG_FILE
+from sheaf_node.durable import sync
 from sheaf_node.keyring import read_files
 from sheaf_node.recovery import mark
+from sheaf_node.store import DATABASE
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:

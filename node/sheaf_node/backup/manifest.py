@@ -11,8 +11,6 @@ from sheaf_node.keyring.export import LastEntry
 from sheaf_protocol.codec import decode
 from sheaf_protocol.errors import ProtocolError, Refusal
 
-DATABASE: Final = "sheaf.db"
-"""The name of a home's database, as `sheaf_node.app` opens it."""
 MAX_MANIFEST: Final = 33_554_432
 """32 MiB: 200,000 files at 150 bytes; held in memory whole."""
 _NAME: Final = (

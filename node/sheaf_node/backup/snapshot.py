@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sheaf_node.backup.folder import new_file, reading, writing
-from sheaf_node.backup.manifest import DATABASE, FileOf, Manifest
+from sheaf_node.backup.manifest import FileOf, Manifest
 from sheaf_node.backup.soundness import heads_of, readable, schema_of, state_of
 from sheaf_node.blobs.folder import BLOBS
 from sheaf_node.blobs.index import FILE as BLOB_INDEX
@@ -26,6 +26,7 @@ from sheaf_node.config import CONFIG_FILE
 from sheaf_node.keyring import KEYS, KeyFiles, read_files
 from sheaf_node.keyring.files import WRITER
 from sheaf_node.keyring.secret_file import is_sealed
+from sheaf_node.store import DATABASE
 from sheaf_node.store.loading import corrupt
 from sheaf_node.store.schema import open_reader
 from sheaf_protocol.digest import WriterId

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Database
 
 from sheaf_node.backup.folder import new_file, writing
-from sheaf_node.backup.manifest import DATABASE
 from sheaf_node.keyring.export import LastEntry
+from sheaf_node.store import DATABASE
 from sheaf_node.store.audit import verify_own_logs
 from sheaf_node.store.loading import corrupt, load_state
 from sheaf_node.store.migrations import MIGRATIONS, SCHEMAS

@@ -13,6 +13,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
+from sheaf_node.durable import sync
 from sheaf_protocol.blob import id_over, piece_hashes, split
 from sheaf_protocol.limits import BLOB_PIECE, MAX_BLOB
 
@@ -72,8 +73,7 @@ class BlobFolder:
         draft = self._draft(id_)
         hashes = self._verified(draft, id_)
         if hashes is not None:
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(draft)
             self._rename(draft, id_)
         return hashes
 
@@ -116,11 +116,7 @@ class BlobFolder:
 
     def _rename(self, path: Path, id_: BlobId) -> None:
         path.rename(self._whole(id_))
-        descriptor = os.open(self._path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(self._path)
 
     def _whole(self, id_: BlobId) -> Path:
         return self._path / id_.hex()

@@ -209,11 +209,10 @@ def _changed(
     """Return the key log after a change made while no node has the store open."""
 
     async def carry_out() -> KeyFiles:
-        from sheaf_node import app  # noqa: PLC0415 - aiohttp loads only where it is needed
-        from sheaf_node.identity import own_history  # noqa: PLC0415
-        from sheaf_node.store import Store  # noqa: PLC0415
+        from sheaf_node.identity import own_history  # noqa: PLC0415 - loads the store
+        from sheaf_node.store import DATABASE, Store  # noqa: PLC0415
 
-        store = Store.open(home / app.DATABASE, random=os.urandom)
+        store = Store.open(home / DATABASE, random=os.urandom)
         try:
             return change(store, own_history(files.key_log()[0], store))
         finally:

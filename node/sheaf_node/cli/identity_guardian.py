@@ -198,8 +198,8 @@ def _card(path: Path) -> Guardian:
 
 def _require_newest(home: Path, draft: RecoveryDraft) -> None:
     """Refuse to recover from a place that this node knows to be passed."""
-    from sheaf_node.app import DATABASE  # noqa: PLC0415 - aiohttp loads only where it is needed
-    from sheaf_node.identity import held_state  # noqa: PLC0415
+    from sheaf_node.identity import held_state  # noqa: PLC0415 - loads the store
+    from sheaf_node.store import DATABASE  # noqa: PLC0415
 
     if not (home / DATABASE).exists():
         return

@@ -64,8 +64,8 @@ def export(coop: str, out: Path, home: Path) -> None:
 
     Eight digits of its id are enough. Nothing in the file is secret. The node may be running.
     """
-    from sheaf_node.app import DATABASE  # noqa: PLC0415 - aiohttp loads only where it is needed
-    from sheaf_node.identity import held_state  # noqa: PLC0415
+    from sheaf_node.identity import held_state  # noqa: PLC0415 - loads the store
+    from sheaf_node.store import DATABASE  # noqa: PLC0415
 
     state = held_state(home / DATABASE)
     cid = _known(state, coop)

@@ -11,8 +11,11 @@ from sheaf_node.cli.output import home_option, json_option, print_json, printabl
 from sheaf_node.clock import SystemClock
 from sheaf_node.config import load_config
 from sheaf_node.identity import held_state
-from sheaf_node.recovery import mark, name_absent, read_marker
+from sheaf_node.keyring import load_key_ops
+from sheaf_node.recovery import mark, name_absent, read_marker, report
+from sheaf_node.store import DATABASE
 from sheaf_protocol.errors import Refusal
+from sheaf_protocol.identity import fold_key_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,8 +61,8 @@ def show(as_json: bool, home: Path) -> None:
     multiple=True,
     required=True,
     metavar="NAME",
-    help="A member's name, the first digits of its id (four at least), or a configured peer's url;"
-    " may be repeated.",
+    help="Another member's name, the first digits of its id (four at least), or a configured peer's"
+    " url; may be repeated.",
 )
 @json_option
 @home_option
@@ -100,7 +103,10 @@ def print_recovery(answer: Mapping[str, Any]) -> None:
     if answer["state"] == "free":
         return
     what = "RECOVERING" if answer["state"] == "recovering" else "NOT SIGNING"
-    click.echo(f"{what}: {printable(_waits(answer) or answer['sentence'])}")
+    waits = _waits(answer) or answer["sentence"]
+    click.echo(f"{what}: {printable(waits)}")
+    if answer["key_missing"] not in {None, waits}:
+        click.echo(f"  Its key log cannot go on: {printable(answer['key_missing'])}")
 
 
 def _waits(answer: Mapping[str, Any]) -> str:
@@ -122,15 +128,13 @@ def _report(home: Path) -> dict[str, Any]:
             raise
         state = "free" if marker is None else "recovering"
         sentence = None if marker is None else "expected a running node: `sheaf serve` starts it"
-        answer = {"state": state, "sentence": sentence, "peers_missing": [], "waits_for": {}}
+        answer = {**report(None), "state": state, "sentence": sentence}
         return {**answer, "without": without, "is_running": False}
     return {**answer, "without": without, "is_running": True}
 
 
 def _names(home: Path) -> dict[str, str]:
     """Return the names of the co-ops that a home knows, by id in hex."""
-    from sheaf_node.app import DATABASE  # noqa: PLC0415 - aiohttp loads only where it is needed
-
     if not (home / DATABASE).exists():
         return {}
     return {cid.hex(): log.name for cid, log in held_state(home / DATABASE).key_logs.items()}
@@ -141,15 +145,16 @@ def _member(home: Path, name: str, urls: Sequence[str]) -> CoopId:
 
     Raises Refusal `recovery.unknown`.
     """
-    from sheaf_node.app import DATABASE  # noqa: PLC0415 - aiohttp loads only where it is needed
-
-    state = held_state(home / DATABASE)
+    state, own = held_state(home / DATABASE), fold_key_log(load_key_ops(home))
     cids = {cid for chain in state.chains.values() for cid in chain.federation.members}
+    cids.discard(own.cid)
     named = {cid for cid in cids if cid in state.key_logs and state.key_logs[cid].name == name}
     found = named or {cid for cid in cids if len(name) >= 4 and cid.hex().startswith(name)}
     if len(found) != 1:
         known = ", ".join([*urls, *sorted(state.key_logs[cid].name for cid in cids)])
+        is_own = name == own.name or (len(name) >= 4 and own.cid.hex().startswith(name))
+        got = f"{name!r}{', this co-op itself' if is_own else ''}"
         raise Refusal(
-            "recovery.unknown", f"expected one member or configured peer ({known}), got {name!r}"
+            "recovery.unknown", f"expected one other member or configured peer ({known}), got {got}"
         )
     return found.pop()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @home_option
 def verify(as_json: bool, home: Path) -> None:
     """Read all that a node holds again and check it. The node may run meanwhile."""
-    from sheaf_node.app import DATABASE  # noqa: PLC0415 - loads all of the node
+    from sheaf_node.store import DATABASE  # noqa: PLC0415 - loads the store
     from sheaf_node.verifying import verify_store  # noqa: PLC0415
 
     found = verify_store(home / DATABASE)

@@ -126,10 +126,13 @@ def make_kit(seed: bytes, node_ops: Sequence[KeyOp], runs: Sequence[int]) -> Kit
 
 
 def prepare(folder: Path, card: Path, *, seed: bytes | None, now_ms: int) -> Kit:
-    """Write a kit for the co-op of a card into a folder and return it.
+    """Write a kit for the co-op of a card into a folder without one, and return it.
 
     Raises Refusal `charter.card`, `charter.file`.
     """
+    if (folder / KIT_FILE).exists() or any((folder / "charters").glob("*")):
+        detail = f"expected a folder without a kit, got {folder}, which has one: take a new folder"
+        raise Refusal("charter.file", detail)
     seed = os.urandom(32) if seed is None else seed
     data = read_file(card)
     kit = make_kit(seed, read_card(data), [now_ms])
@@ -148,20 +151,30 @@ def prepare(folder: Path, card: Path, *, seed: bytes | None, now_ms: int) -> Kit
     return kit
 
 
+def require_kit(folder: Path) -> None:
+    """Return if a folder holds a kit, and change nothing. Raises Refusal `charter.file`."""
+    _read(folder)
+
+
 def open_kit(folder: Path, now_ms: int) -> Kit:
     """Return the kit of a folder for one more run, which is written down there.
 
     Raises Refusal `charter.file`, `charter.card`.
     """
-    path = folder / KIT_FILE
-    try:
-        saved = msgspec.json.decode(read_file(path), type=_Saved)
-        seed = bytes.fromhex(saved.seed)
-    except (msgspec.MsgspecError, ValueError) as exc:
-        raise Refusal("charter.file", f"expected a kit at {path}: {exc}") from exc
+    saved, seed = _read(folder)
     runs = [*saved.runs, now_ms] if saved.is_used else saved.runs
     _save(folder, _Saved(seed=saved.seed, runs=runs, is_used=True))
     return make_kit(seed, read_card(read_file(folder / "card")), runs)
+
+
+def _read(folder: Path) -> tuple[_Saved, bytes]:
+    """Return what is saved of a kit, and its seed."""
+    path = folder / KIT_FILE
+    try:
+        saved = msgspec.json.decode(read_file(path), type=_Saved)
+        return saved, bytes.fromhex(saved.seed)
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise Refusal("charter.file", f"expected a kit at {path}: {exc}") from exc
 
 
 def _save(folder: Path, saved: _Saved) -> None:
@@ -216,4 +229,4 @@ def _renew(coop: TestCoop, seed: bytes, runs: Sequence[int]) -> None:
         coop.delegate(coop.writer, began_ms + WRITER_LIFETIME_MS)
 
 
-__all__ = ["Kit", "Side", "certify", "make_kit", "open_kit", "prepare"]
+__all__ = ["Kit", "Side", "certify", "make_kit", "open_kit", "prepare", "require_kit"]

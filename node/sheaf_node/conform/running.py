@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from sheaf_node.conform.api import Api
 from sheaf_node.conform.cases import all_cases, dialled_paths
-from sheaf_node.conform.kit import open_kit
+from sheaf_node.conform.kit import open_kit, require_kit
 from sheaf_node.conform.listener import KitListener
 from sheaf_node.conform.own import SERVE, own_node
 from sheaf_node.conform.runner import JOBS, LIMIT_S, Runner, allot
-from sheaf_node.conform.target import read_target
+from sheaf_node.conform.target import read_target, require_listening
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ async def run_against(
 ) -> Sequence[Report]:
     """Return the reports of a run against the node at a URL, with the kit in a folder.
 
-    Raises Refusal `peer.url`, `peer.port_in_use`, `charter.file`, `charter.card`.
+    Raises Refusal `peer.url`, `link.unreachable`, `peer.port_in_use`, `charter.file`,
+    `charter.card`.
     """
     target = read_target(url)
+    require_kit(folder)
+    await require_listening(target)  # before the kit counts as used
     async with _listening(listen) as listener:
         runner = Runner(
             open_kit(folder, clock.now_ms()),

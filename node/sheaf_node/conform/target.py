@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ LINK_PATH: Final = "/sheaf/1/link"
 WELL_KNOWN: Final = "/.well-known/sheaf"
 _SCHEMES: Final = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
 _PORTS: Final = {"ws": 80, "wss": 443}
+_CONNECT_S: Final = 10.0
+"""As long as a node of ours waits for a peer to take its connection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,3 +49,15 @@ def read_target(url: str) -> Target:
         host=host,
         port=port,
     )
+
+
+async def require_listening(target: Target) -> None:
+    """Return once something took a connection at a target. Raises Refusal `link.unreachable`."""
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            _, writer = await asyncio.open_connection(target.host, target.port)
+    except OSError as exc:  # TimeoutError is one
+        got = "nobody in time" if isinstance(exc, TimeoutError) else exc.strerror or str(exc)
+        detail = f"expected the node under test at {target.host}:{target.port}, got: {got}"
+        raise Refusal("link.unreachable", detail) from exc
+    writer.close()

@@ -4,6 +4,10 @@ Every promise that our co-op signed holds, under whichever writer, be it void by
 was promised once is kept once too often rather than broken. So they are found in what is stored,
 and need no place of their own. But it holds only where the co-op of that log has said that the
 writer is lost (RST-21): a thief of our writer's key could else keep us from logs of his choice.
+
+While the payload of that word is away, which a damaged disk or a peer may see to, nobody can read
+which writer it means. A promise on it then holds for the log that it names, if that is one of the
+co-op whose word it is: an honest promise was made on what was read, and RST-6 knows no pause.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from sheaf_node.ingest.model import Draft
-    from sheaf_node.store import HeldLog, State, Store
+    from sheaf_node.store import HeldLog, State, Store, StoredEntry
     from sheaf_protocol.digest import CoopId, WriterId
     from sheaf_protocol.identity import KeyLog
 
@@ -43,11 +47,17 @@ class Fences:
 
         Promises on a word that is not held wait for it.
         """
+        unread = []
         for lost, seq in list(self._promised.get(log, {}).items()):
-            if self._is_of(log, lost):
+            word = self._store.entry(lost)
+            if word is None or word.kind != LOST:
+                continue
+            if not word.envelope.payload:
+                unread += [seq] if self._is_log_of(log, word) else []
+            elif _is_about(log, word):
                 del self._promised[log][lost]
                 self._true[log] = max(self._true.get(log, 0), seq)
-        return self._true.get(log)
+        return max([*unread, self._true[log]] if log in self._true else unread, default=None)
 
     def held_back(
         self, key_logs: Mapping[CoopId, KeyLog], logs: Mapping[LogId, HeldLog]
@@ -70,17 +80,24 @@ class Fences:
         told = self._promised.setdefault(promise.log, {})
         told[promise.lost] = max(told.get(promise.lost, 0), promise.seq)
 
-    def _is_of(self, log: LogId, lost: EntryId) -> bool:
-        """Return whether an entry is the word of a log's own co-op that its writer is lost."""
-        entry = self._store.entry(lost)
-        if entry is None or entry.kind != LOST or not entry.envelope.payload:
-            return False
-        header = entry.header
-        try:
-            told = decode(body_of(entry.envelope.payload), WriterLost)
-        except RemoteProtocolError:
-            return False
-        return log_id(header.fid, header.cid, told.wid) == log
+    def _is_log_of(self, log: LogId, word: StoredEntry) -> bool:
+        """Return whether a log is one of an entry's co-op in the entry's federation."""
+        header = word.header
+        held = self._store.logs.get(log)
+        if held is not None:
+            return (held.fid, held.cid) == (header.fid, header.cid)
+        keys = self._store.key_logs.get(header.cid)
+        writers = () if keys is None else keys.writers
+        return any(log_id(header.fid, header.cid, wid) == log for wid in writers)
+
+
+def _is_about(log: LogId, word: StoredEntry) -> bool:
+    """Return whether a `writer.lost` is by the co-op of a log, and of that log's writer."""
+    try:
+        told = decode(body_of(word.envelope.payload), WriterLost)
+    except RemoteProtocolError:
+        return False
+    return log_id(word.header.fid, word.header.cid, told.wid) == log
 
 
 def require_promises(state: State, drafts: Iterable[Draft]) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from sheaf_protocol.digest import EntryId
     from sheaf_protocol.envelope import Header
+    from sheaf_protocol.identity import KeyLog
 
 
 class Guard(Protocol):
@@ -26,6 +27,10 @@ class Guard(Protocol):
         """Take note of an entry of our own co-op that a peer brought; durable when it returns."""
         ...
 
+    def note_keys(self, log: KeyLog) -> None:
+        """Take note of our own key log, which may have gone on elsewhere; durable as well."""
+        ...
+
 
 class Unguarded:
     """The guard of a node whose home nobody puts back: it may always sign."""
@@ -37,4 +42,7 @@ class Unguarded:
         """Return."""
 
     def note_foreign(self, header: Header, id_: EntryId) -> None:
+        """Do nothing."""
+
+    def note_keys(self, log: KeyLog) -> None:
         """Do nothing."""

@@ -221,9 +221,9 @@ class Ingest:
 
         They pass the same rules as everybody's. What would be stored without effect is refused
         here instead. Raises LocalProtocolError with the code of the rule, `charter.forked` while
-        two certificates of one epoch contradict each other, `node.recovering` and
-        `node.identity_in_use` while this node may not sign, `log.promise` for a promise that says
-        less or more than is held. Waits for the first comparison with a peer, at a start.
+        two certificates of one epoch contradict each other, `node.recovering`, `node.doubled`
+        and `node.identity_in_use` while this node may not sign, `log.promise` for a promise that
+        says less or more than is held. Waits for the first comparison with a peer, at a start.
         """
         await self.until_compared()
 
@@ -271,6 +271,8 @@ class Ingest:
             return Change(key_histories=changed), bool(changed)
 
         is_changed, _ = await self._store.transact(decide, then=self._tell)
+        if is_changed:
+            self._note_own_keys()
         return is_changed
 
     async def receive_certificate(
@@ -303,6 +305,8 @@ class Ingest:
             return changed_by(planned, taken), True
 
         is_new, _ = await self._store.transact(decide, then=self._tell)
+        if is_new:
+            self._note_own_keys()
         return is_new
 
     async def receive_fork_proof(self, proof: ForkProof) -> bool:
@@ -393,6 +397,11 @@ class Ingest:
             self._arrivals.announce_control()
         if effects.payloads:
             self._arrivals.announce_payloads()
+
+    def _note_own_keys(self) -> None:
+        log = self._store.key_logs.get(self._keyring.cid)
+        if log is not None:
+            self._guard.note_keys(log)
 
     def _found(self) -> None:
         """Note what is in force in federations whose chains the store has, and so were verified."""

@@ -22,6 +22,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from sheaf_node.durable import sync
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import MAX_KEY_LOG, MAX_KEY_OP
 
@@ -79,7 +80,7 @@ def make_folder(home: Path, files: Mapping[str, bytes]) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_draft(home, files)
         _draft(home).rename(home / KEYS)
-        _sync(home)
+        sync(home)
     except OSError as exc:
         raise _unwritten(home, exc) from exc
 
@@ -123,7 +124,7 @@ def _finish(home: Path) -> None:
             _remove(old)
             (home / KEYS).rename(old)
         new.rename(home / KEYS)
-        _sync(home)
+        sync(home)
     if (home / KEYS).exists():
         _remove(old)
         _remove(_draft(home))
@@ -139,7 +140,7 @@ def _write_draft(home: Path, files: Mapping[str, bytes]) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    _sync(draft)
+    sync(draft)
 
 
 def _read(home: Path) -> dict[str, bytes]:
@@ -191,14 +192,6 @@ def _new(home: Path) -> Path:
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _missing(path: Path, exc: OSError) -> Refusal:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _REASONS: Final = {
     "link.self": "this is the node itself; it is not dialled again",
-    "link.bye": "the node there stopped",
+    "link.bye": "the node there stopped or starts anew",
     "link.busy": "the node there has as many links as it takes",
     "link.lost": "the connection broke",
     "link.timeout": "no answer in time",
@@ -31,7 +31,8 @@ _LOG = logging.getLogger("sheaf.peering")
 
 
 class Ended:
-    """How a dialled link ended: who was there, whether it was of use, whether to dial again."""
+    """How a dialled link ended: who was there, whether it was of use, whether to dial again, and
+    whether the peer had another one."""
 
     def __init__(
         self,
@@ -40,8 +41,10 @@ class Ended:
         wid: WriterId | None = None,
         was_open: bool = False,
         is_self: bool = False,
+        is_duplicate: bool = False,
     ) -> None:
         self.reason, self.wid, self.was_open, self.is_self = reason, wid, was_open, is_self
+        self.is_duplicate = is_duplicate
 
 
 class Dialer:
@@ -74,6 +77,11 @@ class Dialer:
         ended = self._last.get(url)
         return None if ended is None else ended.wid
 
+    def duplicate_at(self, url: str) -> WriterId | None:
+        """Return who ended the last link to a peer since it has another one with our key."""
+        ended = self._last.get(url)
+        return ended.wid if ended is not None and ended.is_duplicate else None
+
     async def keep(self, url: str) -> None:
         """Dial one peer for ever; return only where the url turns out to be this node's own."""
         address, audience = link_address(url)
@@ -103,7 +111,9 @@ class Dialer:
     def _note(self, url: str, ended: Ended) -> None:
         """Keep how a dial ended, and tell of it where it is not what it was the last time."""
         if ended.reason not in {None, self.last_reason(url)}:
-            _LOG.warning("peer %s: %s", url, ended.reason)
+            # A node that says goodbye is well: if it stays away, the next dial tells why.
+            level = logging.INFO if ended.reason == _REASONS["link.bye"] else logging.WARNING
+            _LOG.log(level, "peer %s: %s", url, ended.reason)
         self._last[url] = ended
 
 

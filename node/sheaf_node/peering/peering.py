@@ -171,6 +171,14 @@ class Peering:
         """Return how each configured peer stands, in the order of the settings."""
         return [self._dial_status(peer.url) for peer in self._config.peers]
 
+    def doubled_at(self) -> str | None:
+        """Return the url of a peer that has a link with our key which is not ours, or None."""
+        for peer in self._config.peers:
+            wid = self._dialer.duplicate_at(peer.url)
+            if wid is not None and wid not in self._links:
+                return peer.url
+        return None
+
     def _dial_status(self, url: str) -> DialStatus:
         address, _ = link_address(url)
         last = self._dialer.last_writer(url)
@@ -178,6 +186,8 @@ class Peering:
             (peer.is_dialled and peer.url == address) or peer.wid == last for peer in self.peers()
         )
         reason = None if is_linked else self._dialer.last_reason(url)
+        if not is_linked and self._dialer.duplicate_at(url) is not None:
+            reason = "the node there keeps another link of this node's key"
         is_compared = address in self._compared_at or last in self.compared
         return DialStatus(url=url, is_linked=is_linked, reason=reason, is_compared=is_compared)
 
@@ -287,6 +297,7 @@ class Peering:
             wid=_wid(session),
             was_open=was_open,
             is_self=why.code == "link.self",
+            is_duplicate=why.code == "link.duplicate" and why.is_by_peer,
         )
 
     def _link(self, part: Dial | Listen) -> Link:

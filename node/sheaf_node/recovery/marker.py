@@ -8,12 +8,12 @@ Neither is a secret, and neither goes into a backup: they are true of this folde
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
+from sheaf_node.durable import replace_file, sync
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -46,13 +46,15 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InUse(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that shows that another node signs with our keys."""
+    """An entry that shows that another node signs with our keys, or the end of our key log."""
 
     fid: str
     id: str
     seq: int
     is_word: bool = False
     """Whether it is no entry of our own writer, but the word of another that ours is lost."""
+    is_close: bool = False
+    """Whether it is the key log, by operation and size, which says that our writer was closed."""
 
 
 def mark(home: Path, *, now_ms: int) -> None:
@@ -122,16 +124,11 @@ def _read(path: Path, type_: type[T]) -> T | None:
 
 
 def _write(path: Path, content: msgspec.Struct) -> None:
-    draft = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(content)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
-        _sync(path.parent.parent)
+        replace_file(path, msgspec.json.format(msgspec.json.encode(content)))
+        sync(path.parent)
+        sync(path.parent.parent)
     except OSError as exc:
         raise _unwritable(path, exc) from exc
 
@@ -140,18 +137,9 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
         if path.parent.exists():
-            _sync(path.parent)
+            sync(path.parent)
     except OSError as exc:
         raise _unwritable(path, exc) from exc
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(path: Path, exc: OSError) -> Refusal:

@@ -8,6 +8,7 @@ its marker, its keys and its store in an order that tells what comes next.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from sheaf_node.identity import held_cuts, own_history, renewed_keyring
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from sheaf_node.keyring import KeyFiles, Keyring
     from sheaf_node.recovery.standing import Standing
     from sheaf_node.store import Store
-    from sheaf_protocol.digest import CoopId, FederationId
+    from sheaf_protocol.digest import CoopId, FederationId, WriterId
     from sheaf_protocol.identity import KeyHistory, SigningKey
+
+_LOG = logging.getLogger("sheaf.recovery")
 
 
 def opened_keyring(
@@ -34,14 +37,22 @@ def opened_keyring(
     Of one that recovers, with the writer that it has come to. Nothing may be appended to the store
     before. Raises Refusal `key.*`, `recovery.file`.
     """
-    if standing.may_change_keys:
-        return renewed_keyring(files, store, random=random, now_ms=now_ms)
     keyring = keyring_of(files)
+    standing.note_keys(own_history(keyring.key_ops, store).state)
+    if standing.may_change_keys:
+        keyring = renewed_keyring(files, store, random=random, now_ms=now_ms)
+        standing.take_up(keyring.wid)
+        return keyring
     standing.begin(_newest_ms(store, keyring.cid))
     marker = standing.marker
     history = own_history(keyring.key_ops, store)
     manager = keyring.manager
-    if marker is None or manager is None or not _counts(manager, history):
+    if marker is None:
+        return keyring
+    if manager is None or not _counts(manager, history):
+        if standing.has_lost_writer or _has_others(history, keyring.wid):
+            standing.key_missing = _missing(manager, history)
+            _LOG.warning("this home cannot recover: %s", standing.key_missing)
         return keyring
     draft = KeyDraft(history.path, lock=files.lock(), random=random, now_ms=now_ms)
     if standing.has_lost_writer and marker.is_compared:
@@ -58,6 +69,26 @@ def opened_keyring(
 def _counts(manager: SigningKey, history: KeyHistory) -> bool:
     """Return whether the word of this manager key counts on the newest key log."""
     return manager.public == history.state.manager and not history.rival
+
+
+def _has_others(history: KeyHistory, own: WriterId) -> bool:
+    """Return whether a writer of our co-op is open that is not ours, and so to be closed."""
+    return any(not each.is_closed and each.wid != own for each in history.state.writers.values())
+
+
+def _missing(manager: SigningKey | None, history: KeyHistory) -> str:
+    """Return in words why the key log of a home cannot go on, and what its operator can do."""
+    if history.rival:
+        return (
+            "expected a key log that goes on, got one that two operations of one strength froze:"
+            " stop the node, `sheaf identity rotate` with the recovery sheets, start it again"
+        )
+    got = "none" if manager is None else "one that another took the place of"
+    return (
+        f"expected the manager key of this co-op in keys/manager.key, got {got}: stop the node,"
+        " bring the key back, start it again; where it is lost, once no peer is missing, `sheaf"
+        " identity revoke --new-manager` makes another with the recovery sheets"
+    )
 
 
 def _delegate(draft: KeyDraft, keyring: Keyring, manager: SigningKey) -> None:

@@ -21,7 +21,7 @@ from sheaf_node.recovery.marker import (
     write_marker,
 )
 from sheaf_protocol.digest import WriterId, short
-from sheaf_protocol.errors import LocalProtocolError
+from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.records.recovery import WRITER_KINDS
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId, FederationId
     from sheaf_protocol.envelope import Header
+    from sheaf_protocol.identity import KeyLog
     from sheaf_protocol.recovering import Lost
 
 
@@ -45,12 +46,16 @@ class Standing:
         self.own = own
         self.in_use: InUse | None = read_in_use(home)
         """What shows that another node signs with our keys; None where nothing does."""
+        self.doubled_at: str | None = None
+        """The url of a peer that keeps a link of another node with our keys, at the last look."""
         self.restart = asyncio.Event()
         """Set when the home has to be opened anew, for an operation on the key log."""
         self.waits_for: dict[FederationId, list[str]] = {}
         """By federation, in words what keeps the recovery waiting there."""
         self.peers_missing: list[str] = []
         """The peers that our key log is still to be compared with."""
+        self.key_missing: str | None = None
+        """In words what keeps this home from signing what is due on its key log; else None."""
         self._promised: dict[FederationId, frozenset[str]] = {}
         self._done: set[FederationId] = set()
         self._may_publish = asyncio.Event()
@@ -80,6 +85,11 @@ class Standing:
     def is_recovering(self) -> bool:
         """Whether the home was put back, and no new writer has taken over everywhere so far."""
         return self.marker is not None
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether what is looked at may change soon."""
+        return self.doubled_at is not None or self.is_recovering
 
     @property
     def has_lost_writer(self) -> bool:
@@ -135,7 +145,9 @@ class Standing:
         if marker is None or self.has_lost_writer or self.restart.is_set():
             return
         fids = self.federations.keys()
-        if marker.closing is not None and self._done.issuperset(fids):
+        # In no federation nothing but the missing key tells that a lost writer is still open.
+        is_closed = bool(fids) or self.key_missing is None
+        if marker.closing is not None and self._done.issuperset(fids) and is_closed:
             remove_marker(self._home)
         elif self._promised.keys() >= fids:
             promised = [self._promised[fid] for fid in sorted(fids)]
@@ -163,10 +175,12 @@ class Standing:
     def require_publishing(self, kinds: Iterable[str]) -> None:
         """Return if our writer may publish these kinds now.
 
-        Raises LocalProtocolError `node.identity_in_use`, `node.recovering`.
+        Raises LocalProtocolError `node.identity_in_use`, `node.doubled`, `node.recovering`.
         """
         if self.in_use is not None:
             raise LocalProtocolError("node.identity_in_use", self.sentence())
+        if self.doubled_at is not None:
+            raise LocalProtocolError("node.doubled", self.sentence())
         marker = self.marker
         if marker is None:
             return
@@ -178,19 +192,18 @@ class Standing:
 
         One of our own writer was signed elsewhere: this node signs nothing from here on.
         """
-        if header.wid == self.own and self.in_use is None and not self.has_lost_writer:
-            shown = InUse(fid=header.fid.hex(), id=id_.hex(), seq=header.seq)
-            # First, so that a disk on which it cannot be written does not let this node sign.
-            self.in_use = shown
-            write_in_use(self._home, shown)
+        if header.wid == self.own:
+            self._halt(InUse(fid=header.fid.hex(), id=id_.hex(), seq=header.seq))
 
     def note_declared(self, fid: FederationId, lost: Lost) -> None:
         """Take note of another writer's word that ours is lost: our home was put back elsewhere."""
-        if self.in_use is None and not self.has_lost_writer:
-            shown = InUse(fid=fid.hex(), id=lost.id.hex(), seq=lost.record.seq, is_word=True)
-            # First, so that a disk on which it cannot be written does not let this node sign.
-            self.in_use = shown
-            write_in_use(self._home, shown)
+        self._halt(InUse(fid=fid.hex(), id=lost.id.hex(), seq=lost.record.seq, is_word=True))
+
+    def note_keys(self, log: KeyLog) -> None:
+        """Take note of our own key log: a writer that is ours and closed was closed elsewhere."""
+        writer = log.writers.get(self.own)
+        if writer is not None and writer.is_closed:
+            self._halt(InUse(fid="", id=log.heads[-1].hex(), seq=log.size, is_close=True))
 
     def sentence(self) -> str:
         """Return in words why this node may not sign what it would like to."""
@@ -198,15 +211,46 @@ class Standing:
             got = f"its entry {self.in_use.seq}, {self.in_use.id[:8]}, which was not signed here"
             if self.in_use.is_word:
                 got = f"entry {self.in_use.id[:8]} of this co-op, by which that writer is lost"
+            elif self.in_use.is_close:
+                got = f"its key log to {self.in_use.seq}, by which that writer was closed elsewhere"
             return (
                 f"expected to be the only node of writer {short(self.own)}, got {got}: stop the"
                 " other node, or this one for good; then `sheaf recovery begin`"
             )
+        if self.doubled_at is not None:
+            return (
+                f"expected to be the only node of writer {short(self.own)}, but {self.doubled_at}"
+                " keeps another link of it: stop the other node, or this one if it is the copy;"
+                " what is left of a crashed link goes by itself"
+            )
+        marker = self.marker
         if self.has_lost_writer:
+            if self.key_missing is not None and marker is not None and marker.is_compared:
+                return self.key_missing
             names = ", ".join(self.peers_missing) or "a peer"
             return f"expected to have compared this co-op's key log with its peers: not {names}"
         waits = [text for _, listed in sorted(self.waits_for.items()) for text in listed]
+        if not waits and self.key_missing is not None:
+            return self.key_missing
         return f"expected a writer that has taken over: {'; '.join(waits) or 'it is being made'}"
+
+    def _halt(self, shown: InUse) -> None:
+        """Sign nothing from here on, unless the writer that we have is known to be lost.
+
+        Raises Refusal `recovery.file` where the home cannot be read or written; this process signs
+        nothing any more all the same.
+        """
+        if self.in_use is not None:
+            return
+        try:
+            is_known = self.has_lost_writer
+        except Refusal:
+            self.in_use = shown
+            raise
+        if not is_known:
+            # First, so that a disk on which it cannot be written does not let this node sign.
+            self.in_use = shown
+            write_in_use(self._home, shown)
 
     def _note(self, marker: Marker) -> None:
         write_marker(self._home, marker)

@@ -12,15 +12,24 @@ if TYPE_CHECKING:
 def report(standing: Standing | None) -> Json:
     """Return whether this node may sign, and in words why not."""
     if standing is None:
-        return {"state": "free", "sentence": None, "peers_missing": [], "waits_for": {}}
+        return {
+            "state": "free",
+            "sentence": None,
+            "key_missing": None,
+            "peers_missing": [],
+            "waits_for": {},
+        }
     state = "free"
     if standing.in_use is not None:
         state = "in_use"
+    elif standing.doubled_at is not None:
+        state = "doubled"
     elif standing.is_recovering:
         state = "recovering"
     return {
         "state": state,
         "sentence": None if state == "free" else standing.sentence(),
+        "key_missing": standing.key_missing if state == "recovering" else None,
         "peers_missing": list(standing.peers_missing),
         "waits_for": {fid.hex(): list(waits) for fid, waits in standing.waits_for.items()},
     }

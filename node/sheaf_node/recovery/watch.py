@@ -4,7 +4,8 @@ Two comparisons. A home that recovers compares its key log with every peer that 
 dial, before it makes an operation on it: two operations of the manager key at one place would
 freeze the key log. And every node with peers compares its logs with the first of them before it
 publishes, for a while: a disk that was rolled back in silence is found before it signs a number
-twice. Alone on the network it goes on, since local work goes on in any partition.
+twice. Alone on the network it goes on, since local work goes on in any partition; but not
+where a peer keeps a link of another node with its keys, for one of the two is a copy.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Peers(Protocol):
         """Whether a peer held the same of all federations in common at one time since then."""
         ...
 
+    def doubled_at(self) -> str | None:
+        """Return the url of a peer that has a link with our key which is not ours, or None."""
+        ...
+
     def dials(self) -> Sequence[Dialled]:
         """Return how each configured peer stands."""
         ...
@@ -71,13 +76,15 @@ class Watch:
         """Look until the node stops; a home may be marked while its node runs."""
         while True:
             self.step()
-            is_resting = self._is_released and not self._standing.is_recovering
+            is_resting = self._is_released and not self._standing.is_unsettled
             await self._clock.sleep_ms(REST_MS if is_resting else LOOK_MS)
             self._left_ms -= LOOK_MS
 
     def step(self) -> None:
         """Look once."""
         standing = self._standing
+        # Who has our place there has our keys. What it signs we hear of from any other peer.
+        standing.doubled_at = None if self._peers.has_agreed else self._peers.doubled_at()
         if not self._is_released and (self._left_ms <= 0 or self._peers.has_agreed):
             self._is_released = True
             standing.release()
@@ -89,6 +96,8 @@ class Watch:
             return
         if marker.is_fresh:  # it was marked while the node ran: what it came with is to be noted
             standing.restart.set()
+            return
+        if marker.is_compared:  # what is missing now is the manager key, and no peer
             return
         dials = self._peers.dials()
         missing = [d.url for d in dials if not d.is_compared and d.url not in marker.without]

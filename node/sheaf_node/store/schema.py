@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Connect: TypeAlias = "Callable[..., sqlite3.Connection]"
 """`sqlite3.connect`, or in tests one that makes connections which fail."""
 
+DATABASE: Final = "sheaf.db"
+"""The name of a store's file in a home."""
 UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
 """What reading a damaged file raises; the second where a name in it is no text any more."""
 _CHECKPOINT_PAGES: Final = 20_000

@@ -8,7 +8,6 @@ out in silence. Nothing here depends on the order in which entries arrived (spec
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
@@ -17,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId, digest
 from sheaf_protocol.limits import MAX_ITEMS
+from sheaf_protocol.lineage import alone
 from sheaf_protocol.records import (
     Demand,
     LogCut,
@@ -34,7 +34,7 @@ from sheaf_services.pooled_purchasing.landed import MAX_LINE_AMOUNT, carriage_to
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sheaf_protocol.lineage import Link
+    from sheaf_protocol.lineage import Link, PlaceOf
     from sheaf_protocol.log import Head
 
 R_co = TypeVar("R_co", covariant=True)
@@ -42,9 +42,6 @@ L = TypeVar("L", Demand, Offer)
 
 Line: TypeAlias = tuple[CoopId, WriterId]
 """A writer and its successors inside the federation at hand, by the first of them."""
-
-PlaceOf: TypeAlias = Callable[[CoopId, WriterId, int], tuple[WriterId, int]]
-"""Tells the line of a writer, and where in it an entry of its log stands."""
 
 MAX_OFFERS: Final = 256
 """Offers that a close may list."""
@@ -61,11 +58,6 @@ _ID_BYTES: Final = 34
 MAX_BOUNDS: Final = 768
 """Tiers of all offers together: each has 80 bytes in the certificate, and an award with more
 would outgrow the 65,536 bytes of a payload."""
-
-
-def alone(_: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
-    """Return where an entry stands in its line if no writer ever succeeded another."""
-    return wid, seq
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

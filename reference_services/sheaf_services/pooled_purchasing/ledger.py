@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from msgspec import UNSET
 
 from sheaf_protocol.errors import Refusal
+from sheaf_protocol.lineage import alone
 from sheaf_protocol.records import (
     OK,
     Award,
@@ -29,16 +30,17 @@ from sheaf_protocol.records import (
 )
 from sheaf_services.pooled_purchasing.binding import Bindings
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft, Lapse, evaluate
-from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen, alone
+from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sheaf_node.plugins import SeenRecord
     from sheaf_protocol.digest import CoopId, EntryId, WriterId
+    from sheaf_protocol.lineage import PlaceOf
     from sheaf_protocol.log import Head
     from sheaf_protocol.records import Allocation
-    from sheaf_services.pooled_purchasing.inputs import Line, PlaceOf
+    from sheaf_services.pooled_purchasing.inputs import Line
 
 Decision: TypeAlias = Award | PoolLapse
 

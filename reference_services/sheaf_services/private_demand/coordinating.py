@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from sheaf_protocol.digest import Digest
 from sheaf_protocol.errors import RemoteProtocolError
+from sheaf_protocol.lineage import alone
 from sheaf_protocol.private_demand import (
     add_openings,
     check_disclosure,
@@ -29,15 +30,16 @@ from sheaf_services.private_demand.judging import (
     opening_fault,
     totals_of,
 )
-from sheaf_services.private_demand.ledger import alone, counting
+from sheaf_services.private_demand.ledger import counting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sheaf_protocol.digest import CoopId, WriterId
+    from sheaf_protocol.lineage import PlaceOf
     from sheaf_protocol.log import Head
     from sheaf_protocol.private_demand import Line, Opening, Withheld
-    from sheaf_services.private_demand.ledger import Bid, Decision, Ledger, PlaceOf, Round
+    from sheaf_services.private_demand.ledger import Bid, Decision, Ledger, Round
 
 MOST_LOGS: Final = 380
 """Logs that are answered in a round: a close has 130 bytes for each and 34 for its bid, and a

@@ -8,15 +8,14 @@ bounded for each writer.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from msgspec import UNSET
 
-from sheaf_protocol.digest import CoopId, WriterId
 from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.limits import DIFFERENCING_MS
+from sheaf_protocol.lineage import alone
 from sheaf_protocol.private_demand import Bounds, Commitment, Opening, read_commitment
 from sheaf_protocol.records import Demand
 from sheaf_protocol.records.curve import (
@@ -34,16 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sheaf_node.plugins import SeenRecord
-    from sheaf_protocol.digest import EntryId
-    from sheaf_protocol.lineage import Link
+    from sheaf_protocol.digest import CoopId, EntryId, WriterId
+    from sheaf_protocol.lineage import Link, PlaceOf
     from sheaf_protocol.log import Head
     from sheaf_protocol.records import LogCut
     from sheaf_services.private_demand.judging import Finding
 
 R_co = TypeVar("R_co", covariant=True)
 Decision: TypeAlias = CurveTotals | CurveWithhold
-PlaceOf: TypeAlias = Callable[[CoopId, WriterId, int], tuple[WriterId, int]]
-"""Tells the line of a writer, and where in it an entry of its log stands."""
 
 MOST_BY_OTHERS: Final = 16
 """Claims, and records that only an owner may write, that are kept of one writer in one round."""
@@ -151,11 +148,6 @@ class Round:
     def receipt_for(self, bid: EntryId) -> Seen[CurveReceipt] | None:
         """Return the owner's first answer to a bid."""
         return next((seen for seen in self.receipts if seen.record.bid == bid), None)
-
-
-def alone(_: CoopId, wid: WriterId, seq: int) -> tuple[WriterId, int]:
-    """Return where an entry stands in its line if no writer ever succeeded another."""
-    return wid, seq
 
 
 class Ledger:

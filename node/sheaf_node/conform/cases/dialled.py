@@ -37,7 +37,7 @@ _Socket: TypeAlias = "aiohttp.ClientWebSocketResponse | web.WebSocketResponse"
 _NOTHING: Final = ControlHave([], [], [], True)
 
 
-async def _met(scene: Scene, id_: str) -> tuple[Visit, web.WebSocketResponse, Answering]:
+async def _dialled(scene: Scene, id_: str) -> tuple[Visit, web.WebSocketResponse, bytes]:
     """Wait until the node dials a case's path, and take its M1.
 
     A dial of which the node had enough before the case came to it is passed over.
@@ -47,11 +47,16 @@ async def _met(scene: Scene, id_: str) -> tuple[Visit, web.WebSocketResponse, An
         socket = await visit.accept()
         message = await socket.receive()
         if message.type is aiohttp.WSMsgType.BINARY:
-            break
+            scene.say(f"kit <- M1 ({len(message.data)} bytes)")
+            return visit, socket, message.data
         visit.done.set()
+
+
+async def _met(scene: Scene, id_: str) -> tuple[Visit, web.WebSocketResponse, Answering]:
+    """Wait until the node dials a case's path, and hear its M1."""
+    visit, socket, first = await _dialled(scene, id_)
     answering = Answering(scene.coops[0])
-    scene.say(f"kit <- M1 ({len(message.data)} bytes)")
-    answering.hear(message.data)
+    answering.hear(first)
     return visit, socket, answering
 
 
@@ -286,10 +291,10 @@ async def _stranger(scene: Scene) -> None:
     surface="dialled",
 )
 async def _itself(scene: Scene) -> None:
-    visit = await scene.listener.visit(path_of("dialled-itself"))
-    near = await visit.accept()
+    visit, near, first = await _dialled(scene, "dialled-itself")
     async with scene.client.ws_connect(scene.target.link, max_msg_size=0) as far:
         scene.say("kit: carries frames between the node and the node itself")
+        await far.send_bytes(first)
         ways = [asyncio.create_task(_carry(*way)) for way in ((near, far), (far, near))]
         reasons = [await each for each in ways]
     visit.done.set()
