@@ -25,7 +25,7 @@ import { verifyPath } from "./merkle.mjs";
 import { judgeClose, judgePromise } from "./promise.mjs";
 import { isSigned, readTail } from "./proof.mjs";
 import { readRecord } from "./record.mjs";
-import { refuseUnless } from "./refusal.mjs";
+import { Refusal, refuseUnless } from "./refusal.mjs";
 import { boolean, bytes, digest, integer, list, map, text, tuple } from "./shape.mjs";
 import { checkOpening, checkTotals, judgeCoops, judgeLines } from "./private-demand.mjs";
 import { openSealed } from "./sealed.mjs";
@@ -281,3 +281,14 @@ export const JUDGES = {
   "18-line": (input) => encode(judgeLine(decode(input, MAX_INPUT))),
   "18-promise": (input) => encode(judgePromise(decode(input, MAX_INPUT))),
 };
+
+// What becomes of a vector's input, in hex: `ok` with the output, or the code and why.
+export function verdict(folder, input) {
+  try {
+    const output = JUDGES[folder](Buffer.from(input, "hex"));
+    return { code: "ok", output: output?.toString("hex") };
+  } catch (refusal) {
+    if (refusal instanceof Refusal) return { code: refusal.code, why: refusal.message };
+    throw refusal;
+  }
+}

@@ -5,8 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { JUDGES } from "./judges.mjs";
-import { Refusal } from "./refusal.mjs";
+import { JUDGES, verdict } from "./judges.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -16,18 +15,8 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-function verdict(judge, vector) {
-  try {
-    const output = judge(Buffer.from(vector.input, "hex"));
-    return { code: "ok", output: output?.toString("hex") };
-  } catch (refusal) {
-    if (refusal instanceof Refusal) return { code: refusal.code, why: refusal.message };
-    throw refusal;
-  }
-}
-
-function failure(judge, vector) {
-  const { code, output, why } = verdict(judge, vector);
+function failure(folder, vector) {
+  const { code, output, why } = verdict(folder, vector.input);
   if (code !== vector.expect) return { id: vector.id, expect: vector.expect, got: code, why };
   if (vector.output === undefined || output === vector.output) return undefined;
   return { id: vector.id, expect: vector.output, got: output };
@@ -37,7 +26,7 @@ function run(folder) {
   const path = join(options.vectors, folder);
   const files = readdirSync(path).filter((name) => name.endsWith(".json"));
   const vectors = files.map((name) => JSON.parse(readFileSync(join(path, name), "utf8")));
-  const failures = vectors.map((vector) => failure(JUDGES[folder], vector)).filter(Boolean);
+  const failures = vectors.map((vector) => failure(folder, vector)).filter(Boolean);
   return { folder, passed: vectors.length - failures.length, failures };
 }
 

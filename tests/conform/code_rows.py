@@ -2,8 +2,9 @@
 
     python -m tests.conform.code_rows
 
-writes the table anew. A code's row names cases of the kit, vectors, or where neither can give it
-(it is said by a command line, a file or a service) tests of the default run that do.
+writes the table anew. A code's row names cases of the kit: those on the `wire`, and those of the
+surface `bytes`, which are the vectors. A code that neither can give is of a command, a file or a
+service of this implementation, and its row names `tests` of the default run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sheaf_node.conform.cases import all_cases
-from sheaf_protocol.testing.vectors import load
+from sheaf_node.conform.judging import all_vectors, claim_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,18 +35,18 @@ def listed() -> list[str]:
 
 def made() -> dict[str, dict[str, list[str]]]:
     """Return the table as it should be."""
-    cases, vectors = by_case(), by_vector()
-    tests = by_test({code for code in listed() if code not in cases and code not in vectors})
+    wire, vectors = by_case(), by_vector()
+    tests = by_test({code for code in listed() if code not in wire and code not in vectors})
     table = {}
     for code in listed():
-        row = {"cases": cases.get(code, []), "vectors": vectors.get(code, [])}
+        row = {"wire": wire.get(code, []), "bytes": vectors.get(code, [])}
         row |= {"tests": tests.get(code, [])}
         table[code] = {name: found[:MOST] for name, found in row.items() if found}
     return table
 
 
 def by_case() -> dict[str, list[str]]:
-    """Return the cases of the kit by the codes that the node gives in them."""
+    """Return the kit's cases on the wire by the codes that the node gives in them."""
     found: dict[str, list[str]] = {}
     for case in all_cases():
         for code in case.codes:
@@ -54,10 +55,11 @@ def by_case() -> dict[str, list[str]]:
 
 
 def by_vector() -> dict[str, list[str]]:
-    """Return the vectors by the code that they demand."""
+    """Return the vectors, cases of the surface `bytes`, by the code that they demand."""
     found: dict[str, list[str]] = {}
-    for vector in load(ROOT / "spec" / "vectors"):
-        found.setdefault(vector.expect, []).append(vector.id)
+    for claim in map(claim_of, all_vectors()):
+        for code in claim.codes:
+            found.setdefault(code, []).append(claim.id)
     return found
 
 

@@ -13,6 +13,7 @@ from tests.node.ports import free_ports
 from sheaf_node.charter_file import make_card
 from sheaf_node.cli.main import sheaf
 from sheaf_node.conform.cases import all_cases, dialled_paths
+from sheaf_node.conform.judging import all_vectors, claim_of
 from sheaf_node.conform.kit import make_kit, open_kit, prepare
 from sheaf_node.conform.model import Catalogue
 from sheaf_node.conform.runner import allot
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CASES = all_cases()
+VECTORS = all_vectors()
+CLAIMS = [*CASES, *map(claim_of, VECTORS)]
 
 
 def run(*arguments: object) -> Result:
@@ -46,15 +49,13 @@ def test_this_implementation_passes_every_case(told: dict[str, Any]) -> None:
     ]
 
     assert failed == []
-    assert (told["passed"], told["skipped"]) == (len(CASES), 0)
+    assert (told["passed"], told["skipped"]) == (len(CASES) + len(VECTORS), 0)
 
 
 def test_each_case_yields_the_codes_that_it_names(told: dict[str, Any]) -> None:
     seen = {case["id"]: set(case["seen"]) for case in told["cases"]}
 
-    assert {case.id: set(case.codes) - seen[case.id] for case in CASES} == {
-        case.id: set() for case in CASES
-    }
+    assert [claim.id for claim in CLAIMS if set(claim.codes) - seen[claim.id]] == []
 
 
 def test_each_case_tells_what_was_sent_and_heard(told: dict[str, Any]) -> None:
@@ -63,13 +64,13 @@ def test_each_case_tells_what_was_sent_and_heard(told: dict[str, Any]) -> None:
 
 def test_there_are_two_hundred_cases_and_more() -> None:
     assert len(CASES) >= 200
-    assert len({case.id for case in CASES}) == len(CASES)
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
 
 
 def test_each_case_names_rules_that_are_in_force() -> None:
     rules = set(load_rules(ROOT / "spec"))
 
-    assert [case.id for case in CASES if not case.clauses or set(case.clauses) - rules] == []
+    assert [each.id for each in CLAIMS if not each.clauses or set(each.clauses) - rules] == []
 
 
 def test_each_code_that_a_case_names_is_listed() -> None:
@@ -80,19 +81,27 @@ def test_table_of_codes_lists_those_of_the_spec_and_no_others() -> None:
     assert list(json.loads(TABLE.read_text())) == listed()
 
 
-def test_each_code_is_provoked_by_a_case_a_vector_or_a_test() -> None:
+def test_each_code_is_provoked_on_the_wire_by_bytes_or_by_a_test() -> None:
     table = json.loads(TABLE.read_text())
 
     assert [code for code, row in table.items() if not row] == []
 
 
 def test_what_the_table_of_codes_names_exists_and_names_the_code() -> None:
-    cases, vectors, tests = by_case(), by_vector(), dict(named())
+    wire, vectors, tests = by_case(), by_vector(), dict(named())
 
     for code, row in json.loads(TABLE.read_text()).items():
-        assert set(row.get("cases", [])) <= set(cases.get(code, []))
-        assert set(row.get("vectors", [])) <= set(vectors.get(code, []))
+        assert set(row.get("wire", [])) <= set(wire.get(code, []))
+        assert set(row.get("bytes", [])) <= set(vectors.get(code, []))
         assert [name for name in row.get("tests", []) if code not in tests.get(name, ())] == []
+
+
+def test_a_code_that_a_case_can_give_is_shown_by_cases_and_not_by_tests_alone() -> None:
+    wire, vectors = by_case(), by_vector()
+
+    for code, row in json.loads(TABLE.read_text()).items():
+        assert ("wire" in row, "bytes" in row) == (code in wire, code in vectors)
+        assert ("tests" in row) == (code not in wire and code not in vectors)
 
 
 def test_no_two_cases_share_a_co_op() -> None:
@@ -199,11 +208,12 @@ def test_list_is_data_as_well() -> None:
     [
         ("ws://127.0.0.1:1",),
         ("--list", "--only", "nothing"),
+        ("own", "--only", "nothing"),
         ("own", "--seed", "zz"),
         ("ws://127.0.0.1:1", "--kit", "/nowhere", "--api", "http://127.0.0.1:1"),
         ("ws://127.0.0.1:1", "--kit", "/nowhere", "--listen", "here"),
     ],
-    ids=["no kit", "no case", "no seed", "no token", "no port"],
+    ids=["no kit", "no case", "nor a vector", "no seed", "no token", "no port"],
 )
 def test_misuse_is_told_and_ends_with_2(words: tuple[str, ...]) -> None:
     assert run(*words).exit_code == 2

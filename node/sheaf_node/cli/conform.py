@@ -1,4 +1,4 @@
-"""`sheaf conform`: runs the conformance kit against a node, ours or another implementation's."""
+"""`sheaf conform`: puts an implementation, ours or another one, to the conformance kit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sheaf_node.conform.api import Api
-    from sheaf_node.conform.model import Case
+    from sheaf_node.conform.model import Case, Claim
     from sheaf_node.conform.runner import Report
     from sheaf_node.conform.running import Wish
+    from sheaf_protocol.testing.vectors import Vector
 
 # The kit and aiohttp load where they are used, so that `sheaf --help` stays quick.
 
@@ -55,12 +56,16 @@ def seed_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--seed", metavar="HEX", callback=_seed, help=text)(command)
 
 
+def only_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--only` to a command."""
+    text = "Cases whose id begins so; may be repeated."
+    return click.option("--only", multiple=True, metavar="ID", help=text)(command)
+
+
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what all runs have in common."""
+    """Add what all runs of a node have in common."""
     for option in (
-        click.option(
-            "--only", multiple=True, metavar="ID", help="Cases whose id begins so; may be repeated."
-        ),
+        only_option,
         click.option(
             "--limit",
             default=20.0,
@@ -85,7 +90,8 @@ def conform() -> None:
     """Run the conformance kit: `sheaf conform URL --kit DIR` against any node, over the wire.
 
     `prepare` makes the kit for a node; `own` does everything for a throw-away node of this program;
-    `run` is what `sheaf conform URL` stands for. docs/conformance.md tells what it takes.
+    `run` is what `sheaf conform URL` stands for; `bytes` puts the vectors to any program.
+    docs/conformance.md tells what it takes.
     """
 
 
@@ -142,12 +148,13 @@ def run(
     """
     from sheaf_node.conform.running import run_against  # noqa: PLC0415
 
+    wish, show = _wish(only, limit, jobs), _shower(as_json=as_json)
+    _require_some(wish.cases, only)
     if is_list:
-        _list(_chosen(only), as_json=as_json)
+        _list(wish.cases, as_json=as_json)
         return
     if url is None or folder is None:
         raise click.UsageError("expected URL and --kit; `sheaf conform prepare` makes a kit")
-    wish, show = _wish(only, limit, jobs), _shower(as_json=as_json)
     made = run_against(
         url,
         folder,
@@ -175,15 +182,48 @@ def own(
     seed: bytes | None,
     as_json: bool,
 ) -> None:
-    """Make a throw-away home, serve it, and run the kit against it.
+    """Make a throw-away home, serve it, run the kit against it, and judge the vectors.
 
     Exit status 1 where a case fails.
     """
     from sheaf_node.conform.own import SERVE  # noqa: PLC0415
     from sheaf_node.conform.running import run_own  # noqa: PLC0415
 
-    wish, show = _wish(only, limit, jobs), _shower(as_json=as_json)
+    wish, show = _wish(only, limit, jobs, with_vectors=True), _shower(as_json=as_json)
+    _require_some([*wish.cases, *wish.vectors], only)
     made = run_own(wish, SystemClock(), show, seed=seed, serve=serve or SERVE)
+    _end(ctx, asyncio.run(made), as_json=as_json)
+
+
+@conform.command("bytes", context_settings={"allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@only_option
+@click.option(
+    "--limit",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(1, 600),
+    help="Seconds that it may be silent while an answer is due.",
+)
+@json_option
+@click.pass_context
+def bytes_(
+    ctx: click.Context,
+    *,
+    command: tuple[str, ...],
+    only: tuple[str, ...],
+    limit: float,
+    as_json: bool,
+) -> None:
+    """Put the vectors to COMMAND: its input has a line of JSON for each, its output the answers.
+
+    Exit status 1 where a vector fails. docs/conformance.md has the lines.
+    """
+    from sheaf_node.conform.judging import judge_vectors  # noqa: PLC0415
+
+    vectors = _vectors(only)
+    _require_some(vectors, only)
+    made = judge_vectors(vectors, command, limit, _shower(as_json=as_json))
     _end(ctx, asyncio.run(made), as_json=as_json)
 
 
@@ -208,22 +248,31 @@ def _end(ctx: click.Context, reports: Sequence[Report], *, as_json: bool) -> Non
         ctx.exit(1)
 
 
-def _wish(only: tuple[str, ...], limit: float, jobs: int) -> Wish:
+def _wish(only: tuple[str, ...], limit: float, jobs: int, *, with_vectors: bool = False) -> Wish:
     from sheaf_node.conform.running import Wish  # noqa: PLC0415
 
-    return Wish(cases=_chosen(only), limit_s=limit, jobs=jobs)
+    vectors = _vectors(only) if with_vectors else ()
+    return Wish(cases=_cases(only), vectors=vectors, limit_s=limit, jobs=jobs)
 
 
-def _chosen(only: tuple[str, ...]) -> Sequence[Case]:
+def _cases(only: tuple[str, ...]) -> Sequence[Case]:
     from sheaf_node.conform.cases import all_cases  # noqa: PLC0415
 
-    cases = [case for case in all_cases() if not only or case.id.startswith(only)]
-    if not cases:
+    return [case for case in all_cases() if not only or case.id.startswith(only)]
+
+
+def _vectors(only: tuple[str, ...]) -> Sequence[Vector]:
+    from sheaf_node.conform.judging import all_vectors  # noqa: PLC0415
+
+    return [vector for vector in all_vectors() if not only or vector.id.startswith(only)]
+
+
+def _require_some(found: Sequence[object], only: tuple[str, ...]) -> None:
+    if not found:
         raise click.UsageError(f"expected the beginning of a case's id, got {', '.join(only)}")
-    return cases
 
 
-def _list(cases: Sequence[Case], *, as_json: bool) -> None:
+def _list(cases: Sequence[Claim], *, as_json: bool) -> None:
     from sheaf_node.conform.report import described  # noqa: PLC0415
 
     if as_json:

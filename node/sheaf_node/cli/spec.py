@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from sheaf_node.cli.output import json_option, print_json, printable
+from sheaf_node.conform.line import MAX_LINE, Answer, Question, decode_question, encode_line
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.testing.conformance import Conformance, check_vectors, spec_folder
+from sheaf_protocol.testing.vectors import OK, UNREAD, judge_input
 
 
 @click.group()
@@ -41,6 +44,31 @@ def vectors(ctx: click.Context, as_json: bool, folder: Path | None) -> None:
         _print(result)
     if result.failed:
         ctx.exit(1)
+
+
+@spec.command()
+def judge() -> None:
+    """Judge vectors, a line of JSON for each: the other side of `sheaf conform bytes`.
+
+    Reads questions from standard input until it ends, and answers each on standard output.
+    """
+    lines, answers = sys.stdin.buffer, sys.stdout.buffer
+    while line := lines.readline(MAX_LINE):
+        answers.write(encode_line(_answer(decode_question(line))))
+        answers.flush()
+
+
+def _answer(question: Question) -> Answer:
+    try:
+        given = bytes.fromhex(question.input)
+    except ValueError as exc:
+        detail = f"expected hex as the input of {question.id}"
+        raise Refusal("conform.line", detail) from exc
+    result = judge_input(question.folder, given)
+    if result.code == UNREAD:
+        return Answer(id=question.id, skip=f"no reading of {question.folder}")
+    output = result.output.hex() if result.code == OK else None
+    return Answer(id=question.id, expect=result.code, output=output)
 
 
 def _checked(folder: Path) -> Conformance:

@@ -1,7 +1,8 @@
 """A conformance case: what it is called, which rules it shows, and the steps that it takes.
 
-A case is a coroutine over a `Scene`. It returns where the node under test does what the rules say
-and raises `Failed` where it does something else; what it sent and heard stands in the sequence.
+A vector is a case without steps (`judging.py`). Any other is a coroutine over a `Scene`. It returns
+where the node under test does what the rules say and raises `Failed` where it does something else;
+what it sent and heard stands in the sequence.
 """
 
 from __future__ import annotations
@@ -38,19 +39,28 @@ class Surface(enum.Enum):
     """The kit's own port, which the node under test was told to dial."""
     API = "api"
     """The local port of this implementation, for those that offer the same one."""
+    BYTES = "bytes"
+    """Lines to and from a program, which judges the bytes of a vector."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """One claim about a node, and how to put it to the test."""
+class Claim:
+    """What a case says of an implementation, and where it touches it."""
 
     id: str
     clauses: Sequence[str]
     title: str
-    """What a node that conforms does, as a sentence without its full stop."""
-    steps: Steps
+    """What an implementation that conforms does, or the point of a vector, without a full stop."""
     codes: Sequence[str] = ()
-    """The codes that the node under test gives while the case runs."""
+    """The codes that it gives while the case runs."""
+    surface: Surface = Surface.LINK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case(Claim):
+    """One claim about a node, and how to put it to the test."""
+
+    steps: Steps
     coops: int = 1
     """Members that the case has for itself, with every role but that of a bridge. A case that never
     finishes a handshake needs none: it is given one that others use, too."""
@@ -58,7 +68,6 @@ class Case:
     """Members with the role `member` alone."""
     sides: int = 0
     """Federations of the node under test and four co-ops, which the case may do anything to."""
-    surface: Surface = Surface.LINK
     is_once: bool = False
     """Whether it leaves co-ops or federations of the kit so that it cannot be run again."""
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SERVE: Final = f"{shlex.quote(sys.executable)} -m sheaf_node serve --stop-on-eof --home {{home}}"
 """The command that serves a home; `{home}` is put in."""
+JUDGE: Final = (sys.executable, "-m", "sheaf_node", "spec", "judge")
+"""The command that judges vectors as this implementation reads them."""
 START_S: Final = 30.0
 STOP_S: Final = 10.0
 _OK: Final = 200

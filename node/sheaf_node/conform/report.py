@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sheaf_node.conform.model import Case
+    from sheaf_node.conform.model import Claim
     from sheaf_node.conform.runner import Report
 
 
@@ -52,7 +52,7 @@ def as_data(reports: Sequence[Report]) -> dict[str, Any]:
     }
 
 
-def described(case: Case) -> dict[str, Any]:
+def described(case: Claim) -> dict[str, Any]:
     """Return a case for programs, as `--list --json` tells it."""
     return {
         "id": case.id,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sheaf_node.conform.api import Api
     from sheaf_node.conform.kit import Kit
     from sheaf_node.conform.listener import KitListener
-    from sheaf_node.conform.model import Case
+    from sheaf_node.conform.model import Case, Claim
     from sheaf_node.conform.target import Target
 
 JOBS: Final = 8
@@ -32,7 +32,7 @@ LIMIT_S: Final = 20.0
 class Report:
     """What came of one case."""
 
-    case: Case
+    case: Claim
     result: Literal["ok", "FAIL", "skip"]
     expected: str = ""
     got: str = ""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from sheaf_node.conform.api import Api
 from sheaf_node.conform.cases import all_cases, dialled_paths
+from sheaf_node.conform.judging import judge_vectors
 from sheaf_node.conform.kit import open_kit, require_kit
 from sheaf_node.conform.listener import KitListener
-from sheaf_node.conform.own import SERVE, own_node
+from sheaf_node.conform.own import JUDGE, SERVE, own_node
 from sheaf_node.conform.runner import JOBS, LIMIT_S, Runner, allot
 from sheaf_node.conform.target import read_target, require_listening
 from sheaf_protocol.errors import Refusal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sheaf_node.clock import Clock
     from sheaf_node.conform.model import Case
     from sheaf_node.conform.runner import Report
+    from sheaf_protocol.testing.vectors import Vector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +32,8 @@ class Wish:
     """What a run is asked for."""
 
     cases: Sequence[Case]
+    vectors: Sequence[Vector] = ()
+    """Those that a run of our own puts to our own judge."""
     limit_s: float = LIMIT_S
     jobs: int = JOBS
 
@@ -73,10 +77,26 @@ async def run_own(
     seed: bytes | None = None,
     serve: str = SERVE,
 ) -> Sequence[Report]:
-    """Return the reports of a run against a node of ours that lives as long as the run.
+    """Return the reports of a run against a node and a judge of ours that live as long as the run.
 
-    Raises Refusal `node.unreachable` where it does not start.
+    Raises Refusal `node.unreachable` where the node does not start.
     """
+    reports: list[Report] = []
+    if wish.cases:
+        reports += await _run_node(wish, clock, on_report, seed=seed, serve=serve)
+    if wish.vectors:
+        reports += await judge_vectors(wish.vectors, JUDGE, wish.limit_s, on_report)
+    return reports
+
+
+async def _run_node(
+    wish: Wish,
+    clock: Clock,
+    on_report: Callable[[Report], None],
+    *,
+    seed: bytes | None,
+    serve: str,
+) -> Sequence[Report]:
     with tempfile.TemporaryDirectory(prefix="sheaf-conform-") as folder:
         made = own_node(Path(folder), clock, seed=seed, paths=dialled_paths(), serve=serve)
         async with made as node, _listening(("127.0.0.1", node.listen)) as listener:

@@ -54,11 +54,16 @@ def load(folder: Path) -> list[Vector]:
 
 def run(vector: Vector) -> Result:
     """Return what this library makes of a vector's input."""
-    reading = READINGS.get(vector.chapter)
+    return judge_input(vector.chapter, vector.input)
+
+
+def judge_input(chapter: str, given: bytes) -> Result:
+    """Return what this library makes of bytes that are read as a folder of vectors says."""
+    reading = READINGS.get(chapter)
     if reading is None:
         return Result(code=UNREAD)
     try:
-        return Result(code=OK, output=reading(vector.input))
+        return Result(code=OK, output=reading(given))
     except RemoteProtocolError as exc:
         return Result(code=exc.code)
 
