@@ -24,6 +24,7 @@ from sheaf_node.keyring.draft import KeyDraft
 from sheaf_node.peering.memory import MemoryNetwork
 from sheaf_node.recovery import Standing, Watch, is_marked, mark, name_absent, read_marker, report
 from sheaf_node.recovery.marker import FOLDER, IN_USE, MARKER, InUse, write_in_use
+from sheaf_node.recovery.watch import LOOK_MS
 from sheaf_node.store.state import State
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import ZERO, CoopId, Digest, EntryId, FederationId, LogId, WriterId
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from sheaf_node.keyring import Keyring
 
 URL = "ws://dale:8440"
+WAIT_MS = 1_000
 
 
 def make_home(home: Path, *, peers: str = "") -> Keyring:
@@ -78,7 +80,7 @@ class Dial:
 
 
 def watch_of(standing: Standing, links: Links) -> Watch:
-    return Watch(standing, links, clock=ManualClock(START_MS), wait_ms=1_000)
+    return Watch(standing, links, clock=ManualClock(START_MS), wait_ms=WAIT_MS)
 
 
 def test_a_marked_home_says_so_until_somebody_takes_the_marker_away(tmp_path: Path) -> None:
@@ -163,6 +165,28 @@ def test_the_key_log_waits_for_every_configured_peer(tmp_path: Path) -> None:
 
     assert waits == [URL]
     assert standing.restart.is_set()
+
+
+def test_a_home_that_dials_nobody_hears_more_than_the_first_peer_that_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_home(tmp_path / "home")
+    mark(tmp_path / "home", now_ms=1)
+    standing, links = standing_of(tmp_path / "home"), Links()
+    monkeypatch.setattr(standing, "is_alone", lambda _: False)
+    standing.begin({})
+    watch = watch_of(standing, links)
+    for _ in range(100):
+        watch.step()
+    alone = standing.restart.is_set()
+    links.compared = {WriterId(b"d" * 32): CoopId(Digest(b"d" * 32))}
+    watch.step()
+    at_once = standing.restart.is_set()
+
+    for _ in range(WAIT_MS // LOOK_MS):
+        watch.step()
+
+    assert (alone, at_once, standing.restart.is_set()) == (False, False, True)
 
 
 def test_a_peer_that_is_done_without_is_not_waited_for(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Watch:
 
     def __init__(self, standing: Standing, peers: Peers, *, clock: Clock, wait_ms: int) -> None:
         self._standing, self._peers, self._clock = standing, peers, clock
-        self._left_ms = wait_ms
+        self._left_ms = self._grace_ms = wait_ms
         self._is_released = False
         if peers.dials() and not standing.is_recovering:
             standing.hold()
@@ -102,6 +102,15 @@ class Watch:
         dials = self._peers.dials()
         missing = [d.url for d in dials if not d.is_compared and d.url not in marker.without]
         standing.peers_missing = missing
-        # Without one that is configured, whoever dials this node will do.
-        if not missing and (dials or self._peers.compared or standing.is_alone(marker)):
+        if not missing and (dials or standing.is_alone(marker) or self._has_heard_enough()):
             standing.note_compared()
+
+    def _has_heard_enough(self) -> bool:
+        """Return whether peers that dial this node have had time, since the first of them came.
+
+        Where none is configured whoever comes will do; but the first may not know of the newest
+        operation on our key log, and another one beside it would freeze that.
+        """
+        if self._peers.compared:
+            self._grace_ms -= LOOK_MS
+        return self._grace_ms < 0
