@@ -21,7 +21,7 @@ types: .venv/.dev
 
 coverage: .venv/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 $(ARGS)
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='protocol/*' --fail-under=90 --skip-covered
 	$(BIN)/coverage report --omit='protocol/*' --fail-under=85 --skip-covered
