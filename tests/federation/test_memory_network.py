@@ -197,8 +197,9 @@ async def test_link_that_fails_as_it_is_cancelled_does_not_keep_a_node_from_endi
     stopping = asyncio.ensure_future(dale.peering.stop())
     await asyncio.sleep(0.01)
     scene.clock.advance(STOP_MS)
+    ended, _ = await asyncio.wait([stopping], timeout=5)
 
-    await asyncio.wait_for(stopping, 5)
+    assert ended == {stopping}
 
 
 async def test_links_beyond_the_limit_of_one_address_are_refused(scene: Scene) -> None:
