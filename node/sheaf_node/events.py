@@ -23,6 +23,10 @@ class Counter:
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
 
+    def increase(self) -> None:
+        """Count one more, and wake all that wait."""
+        self.raise_to(self.value + 1)
+
     async def wait_beyond(self, value: int) -> int:
         """Return the number once it is larger than `value`; at once where it is already."""
         while self.value <= value:
@@ -59,17 +63,17 @@ class Arrivals:
         """Tell that all entries up to this arrival number are durable."""
         if arrival > self._entries.value:
             self._entries.raise_to(arrival)
-            self._all.raise_to(self._all.value + 1)
+            self._all.increase()
 
     def announce_control(self) -> None:
         """Tell that a key log, certificate or fork proof was stored."""
-        self._control.raise_to(self._control.value + 1)
-        self._all.raise_to(self._all.value + 1)
+        self._control.increase()
+        self._all.increase()
 
     def announce_payloads(self) -> None:
         """Tell that payloads were stored of entries that were held without them."""
-        self._payloads.raise_to(self._payloads.value + 1)
-        self._all.raise_to(self._all.value + 1)
+        self._payloads.increase()
+        self._all.increase()
 
     async def wait_beyond(self, arrival: int) -> int:
         """Return the newest arrival number once there is one after `arrival`."""

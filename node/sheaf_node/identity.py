@@ -90,7 +90,9 @@ def held_state(path: Path) -> State:
         raise Refusal("store.unreadable", f"expected a store at {path}, got: {exc}") from exc
 
 
-def renewed_keyring(files: KeyFiles, store: Store, *, random: Randomness, now_ms: int) -> Keyring:
+def renewed_keyring(
+    files: KeyFiles, history: KeyHistory, store: Store, *, random: Randomness, now_ms: int
+) -> Keyring:
     """Return the keys of a node that starts, renewed where they are about to end.
 
     Nothing may be appended to the store before. Raises Refusal `key.*`.
@@ -98,7 +100,7 @@ def renewed_keyring(files: KeyFiles, store: Store, *, random: Randomness, now_ms
     keyring = keyring_of(files)
     return renew_all(
         files,
-        own_history(keyring.key_ops, store),
+        history,
         cuts=held_cuts(store, keyring.cid, keyring.wid),
         is_forked=is_forked(store, keyring.cid, keyring.wid),
         random=random,

@@ -149,12 +149,17 @@ def _member(home: Path, name: str, urls: Sequence[str]) -> CoopId:
     cids = {cid for chain in state.chains.values() for cid in chain.federation.members}
     cids.discard(own.cid)
     named = {cid for cid in cids if cid in state.key_logs and state.key_logs[cid].name == name}
-    found = named or {cid for cid in cids if len(name) >= 4 and cid.hex().startswith(name)}
+    found = named or {cid for cid in cids if _begins(cid, name)}
     if len(found) != 1:
         known = ", ".join([*urls, *sorted(state.key_logs[cid].name for cid in cids)])
-        is_own = name == own.name or (len(name) >= 4 and own.cid.hex().startswith(name))
+        is_own = name == own.name or _begins(own.cid, name)
         got = f"{name!r}{', this co-op itself' if is_own else ''}"
         raise Refusal(
             "recovery.unknown", f"expected one other member or configured peer ({known}), got {got}"
         )
     return found.pop()
+
+
+def _begins(cid: CoopId, digits: str) -> bool:
+    """Return whether an id begins with these digits, and they are enough to mean it."""
+    return len(digits) >= 4 and cid.hex().startswith(digits)

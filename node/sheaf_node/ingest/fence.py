@@ -47,17 +47,19 @@ class Fences:
 
         Promises on a word that is not held wait for it.
         """
-        unread = []
+        held = []
         for lost, seq in list(self._promised.get(log, {}).items()):
             word = self._store.entry(lost)
             if word is None or word.kind != LOST:
                 continue
             if not word.envelope.payload:
-                unread += [seq] if self._is_log_of(log, word) else []
+                held += [seq] if self._is_log_of(log, word) else []
             elif _is_about(log, word):
                 del self._promised[log][lost]
                 self._true[log] = max(self._true.get(log, 0), seq)
-        return max([*unread, self._true[log]] if log in self._true else unread, default=None)
+        if log in self._true:
+            held.append(self._true[log])
+        return max(held, default=None)
 
     def held_back(
         self, key_logs: Mapping[CoopId, KeyLog], logs: Mapping[LogId, HeldLog]

@@ -182,7 +182,7 @@ class Ingest:
             decider = self._decider(planned)
             verdicts = [verdict for run in runs for verdict in decider.decide(run)]
             self._note_foreign(readable, verdicts)
-            return self.change_of(verdicts), verdicts
+            return self._change(verdicts), verdicts
 
         verdicts, stored = await self._store.transact(decide, then=self._tell)
         if len(readable) < len(items):
@@ -242,7 +242,7 @@ class Ingest:
                 if verdict.code is not None:
                     detail = verdict.detail or "expected an entry that has effect"
                     raise LocalProtocolError(verdict.code, detail)
-            return self.change_of(verdicts), None
+            return self._change(verdicts), None
 
         _, stored = await self._store.transact(decide, then=self._tell)
         return stored[len(stored) - len(drafts) :]
@@ -379,7 +379,7 @@ class Ingest:
             if item.header.cid == self._keyring.cid and is_unseen:
                 self._guard.note_foreign(item.header, item.id)
 
-    def change_of(self, verdicts: Sequence[Verdict]) -> Change:
+    def _change(self, verdicts: Sequence[Verdict]) -> Change:
         """Return the change that verdicts make, with our own promises in it kept from here on."""
         for verdict in verdicts:
             if verdict.entry is not None:

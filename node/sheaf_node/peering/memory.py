@@ -260,4 +260,4 @@ class _Way:
         self._stir()
 
     def _stir(self) -> None:
-        self._moves.raise_to(self._moves.value + 1)
+        self._moves.increase()

@@ -356,7 +356,7 @@ class Peering:
         wid = _wid(session)
         if wid is not None and self._links.get(wid) is session:
             del self._links[wid]
-        self._ends.raise_to(self._ends.value + 1)
+        self._ends.increase()
 
     async def _wait_gone(self, wid: WriterId) -> None:
         while wid in self._links:
@@ -373,7 +373,7 @@ class Peering:
 
     async def _stop_waiting(self) -> None:
         await self._clock.sleep_ms(self._config.waits.stop_ms)
-        self._ends.raise_to(self._ends.value + 1)
+        self._ends.increase()
 
 
 def _go_if_cancelled() -> None:

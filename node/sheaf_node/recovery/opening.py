@@ -38,14 +38,14 @@ def opened_keyring(
     before. Raises Refusal `key.*`, `recovery.file`.
     """
     keyring = keyring_of(files)
-    standing.note_keys(own_history(keyring.key_ops, store).state)
+    history = own_history(keyring.key_ops, store)
+    standing.note_keys(history.state)
     if standing.may_change_keys:
-        keyring = renewed_keyring(files, store, random=random, now_ms=now_ms)
+        keyring = renewed_keyring(files, history, store, random=random, now_ms=now_ms)
         standing.take_up(keyring.wid)
         return keyring
     standing.begin(_newest_ms(store, keyring.cid))
     marker = standing.marker
-    history = own_history(keyring.key_ops, store)
     manager = keyring.manager
     if marker is None:
         return keyring
