@@ -33,7 +33,7 @@ from sheaf_node.peering.aiohttp_network import AiohttpNetwork
 from sheaf_node.plugins import ServiceHost, load_services
 from sheaf_node.plugins.host import Parts
 from sheaf_node.recovery import NAME as RECOVERY
-from sheaf_node.recovery import Standing, Watch, opened_keyring, recovery_host
+from sheaf_node.recovery import Progress, Standing, Watch, opened_keyring, recovery_host
 from sheaf_node.scrubbing import Scrubbing
 from sheaf_node.store import DATABASE, Store
 from sheaf_node.store.writer import Writer
@@ -76,10 +76,12 @@ async def open_node(
     passphrase: Passphrase | None = None,
     writer: MakeWriter = Writer,
     services: Mapping[str, ServiceFactory] | None = None,
+    progress: Progress | None = None,
 ) -> AsyncIterator[Node]:
     """Open the home's store and services, without any network.
 
-    `services` are run in place of the installed ones.
+    `services` are run in place of the installed ones. `progress` is handed on from one opening to
+    the next by who opens a home anew that recovers.
     Raises Refusal `config.*`, `key.*`, `store.*`.
     """
     config = load_config(home)
@@ -87,7 +89,7 @@ async def open_node(
     _require_services(config, home, list(factories))
     files = read_files(home, passphrase)
     keyring, failed = keyring_of(files), asyncio.Event()
-    standing = Standing(home, cid=keyring.cid, own=keyring.wid)
+    standing = Standing(home, cid=keyring.cid, own=keyring.wid, progress=progress)
     store = Store.open(
         home / DATABASE,
         random=random,
@@ -169,8 +171,14 @@ async def serve(
 
     A home that recovers is closed and opened anew in between, for operations on its key log.
     """
+    progress = Progress()
     while await _serve_once(
-        home, clock=clock, random=random, on_ready=on_ready, passphrase=passphrase
+        home,
+        progress,
+        clock=clock,
+        random=random,
+        on_ready=on_ready,
+        passphrase=passphrase,
     ):
         on_ready = _stay_silent
 
@@ -181,6 +189,7 @@ def _stay_silent(node: Node) -> None:
 
 async def _serve_once(
     home: Path,
+    progress: Progress,
     *,
     clock: Clock,
     random: Randomness,
@@ -190,7 +199,7 @@ async def _serve_once(
     """Run a node once; return whether its home is to be opened anew."""
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(
-            open_node(home, clock=clock, random=random, passphrase=passphrase)
+            open_node(home, clock=clock, random=random, passphrase=passphrase, progress=progress)
         )
         blobs = Blobs(
             home,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sheaf_protocol.records import Capacity, HoldGrant, HoldRefuse
+from sheaf_protocol.records import Capacity, HoldExpired, HoldGrant, HoldRefuse
 from sheaf_services.shipment_matching.holds import HoldBook, decide_holds
 
 if TYPE_CHECKING:
@@ -53,8 +53,14 @@ class HoldDesk:
             self._own[seen.id] = seen.record
 
     def decide(self) -> None:
-        """Answer what was asked for and not answered."""
-        for answer, ref in decide_holds(self._book, self._own, self._context.now_ms()):
+        """Answer what was asked for and not answered.
+
+        What a hold's end frees is granted once that end is in the log: another service writes it.
+        """
+        answers = decide_holds(self._book, self._own, self._context.now_ms())
+        if any(isinstance(answer, HoldExpired) for answer, _ in answers):
+            return
+        for answer, ref in answers:
             if isinstance(answer, HoldGrant | HoldRefuse):
                 self._context.publish(answer, refs=[ref])
 

@@ -33,7 +33,7 @@ from sheaf_node.ingest import Draft
 from sheaf_node.keyring import create_keyring
 from sheaf_node.peering.memory import MemoryNetwork
 from sheaf_node.plugins import Call
-from sheaf_node.recovery import NAME, mark
+from sheaf_node.recovery import NAME, Progress, mark
 from sheaf_protocol.digest import log_id
 from sheaf_protocol.errors import LocalProtocolError
 from sheaf_protocol.testing.author import START_MS
@@ -147,9 +147,14 @@ class Hamlet:
         await self.until(lambda: all(self.sites[name].node is not None for name in names))
 
     async def _serve(self, site: Site) -> None:
+        progress = Progress()
         while True:
             async with open_node(
-                site.home, clock=self.clock, random=self.dice.randbytes, services={}
+                site.home,
+                clock=self.clock,
+                random=self.dice.randbytes,
+                services={},
+                progress=progress,
             ) as node:
                 blobs = Blobs(site.home, quota_bytes=1 << 20)
                 network = self.network.host(site.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 from tests.federation.restoring import NAMES, Hamlet
 
 from sheaf_node.keyring import keyring_of, read_files
@@ -164,6 +165,34 @@ async def test_a_home_killed_at_any_opening_comes_to_the_same_end(tmp_path: Path
         assert len(hamlet.entries("hill", "writer.succeed")) == 1
         assert len([w for w in site.keys.writers.values() if not w.is_closed]) == 1
         assert site.keys.writers[old].is_closed
+
+
+@pytest.mark.parametrize("openings", [1, 2])
+async def test_a_disk_that_goes_back_to_the_midst_of_its_recovery_freezes_no_key_log(
+    tmp_path: Path, openings: int
+) -> None:
+    async with Hamlet(tmp_path) as hamlet:
+        await hamlet.put_back("hill", await after_a_loss(hamlet))
+        site = hamlet.sites["hill"]
+        await hamlet.start("hill")
+        await hamlet.until(partial(has_opened, site, site.opened + openings))
+        midst = await hamlet.copy("hill", at="midst")
+        await hamlet.until(lambda: hamlet.is_free("hill") and hamlet.agree(*NAMES))
+
+        await hamlet.put_back("hill", midst, is_marked=False)
+        await hamlet.start("hill")
+        # It went back to before its last word, which a peer has; or to after it.
+        await hamlet.until(
+            lambda: site.running.standing.in_use is not None or hamlet.is_free("hill")
+        )
+        assert await hamlet.refusal("hill") in {None, "node.identity_in_use"}
+        await hamlet.stop("hill")
+        mark(site.home, now_ms=hamlet.clock.now_ms())
+        await hamlet.start("hill")
+        await hamlet.until(lambda: hamlet.is_free("hill") and hamlet.agree(*NAMES))
+
+        assert not site.keys.is_frozen
+        assert [w.wid for w in site.keys.writers.values() if not w.is_closed] == [site.wid]
 
 
 async def test_a_restore_of_a_restore_ends_both_writers(tmp_path: Path) -> None:

@@ -22,7 +22,16 @@ from sheaf_node.ingest.guard import Unguarded
 from sheaf_node.keyring import create_keyring, keyring_of, read_files
 from sheaf_node.keyring.draft import KeyDraft
 from sheaf_node.peering.memory import MemoryNetwork
-from sheaf_node.recovery import Standing, Watch, is_marked, mark, name_absent, read_marker, report
+from sheaf_node.recovery import (
+    Progress,
+    Standing,
+    Watch,
+    is_marked,
+    mark,
+    name_absent,
+    read_marker,
+    report,
+)
 from sheaf_node.recovery.marker import FOLDER, IN_USE, MARKER, InUse, write_in_use
 from sheaf_node.recovery.watch import LOOK_MS
 from sheaf_node.store.state import State
@@ -53,9 +62,9 @@ def make_home(home: Path, *, peers: str = "") -> Keyring:
     return keyring
 
 
-def standing_of(home: Path) -> Standing:
+def standing_of(home: Path, progress: Progress | None = None) -> Standing:
     keyring = keyring_of(read_files(home))
-    return Standing(home, cid=keyring.cid, own=keyring.wid)
+    return Standing(home, cid=keyring.cid, own=keyring.wid, progress=progress)
 
 
 class Links:
@@ -95,7 +104,8 @@ def test_a_marked_home_says_so_until_somebody_takes_the_marker_away(tmp_path: Pa
 def test_marking_again_keeps_who_is_lost_and_begins_anew(tmp_path: Path) -> None:
     make_home(tmp_path / "home")
     mark(tmp_path / "home", now_ms=5)
-    standing = standing_of(tmp_path / "home")
+    progress = Progress()
+    standing = standing_of(tmp_path / "home", progress)
     standing.begin({})
     standing.note_compared()
 
@@ -104,7 +114,9 @@ def test_marking_again_keeps_who_is_lost_and_begins_anew(tmp_path: Path) -> None
     marker = read_marker(tmp_path / "home")
     assert marker is not None
     assert marker.lost == [standing.own.hex()]
-    assert (marker.is_fresh, marker.is_compared) == (True, False)
+    assert marker.is_fresh
+    standing.begin({})
+    assert progress == Progress()
 
 
 def test_marking_takes_away_what_said_that_another_node_signs(tmp_path: Path) -> None:
@@ -240,11 +252,13 @@ async def test_a_home_without_federations_and_peers_recovers_alone(tmp_path: Pat
     home = tmp_path / "home"
     old = make_home(home).wid
     mark(home, now_ms=START_MS)
-    clock, runs = ManualClock(START_MS), 0
+    clock, runs, progress = ManualClock(START_MS), 0, Progress()
 
     while is_marked(home):
         runs += 1
-        async with open_node(home, clock=clock, random=os.urandom, services={}) as node:
+        async with open_node(
+            home, clock=clock, random=os.urandom, services={}, progress=progress
+        ) as node:
             blobs = Blobs(home, quota_bytes=1 << 20)
             network = MemoryNetwork().host("hill")
             watch = make_watch(node, make_peering(node, network, Fetching(blobs, clock)))
@@ -261,26 +275,80 @@ async def test_a_home_without_federations_and_peers_recovers_alone(tmp_path: Pat
     assert runs == 3
 
 
+async def key_ops_made(home: Path, progress: Progress | None = None) -> int:
+    """Open a home, and return how many operations that made on its key log."""
+    before = len(read_files(home).key_log()[0])
+    async with open_node(
+        home, clock=ManualClock(START_MS), random=os.urandom, services={}, progress=progress
+    ):
+        return len(read_files(home).key_log()[0]) - before
+
+
+async def test_a_disk_put_back_while_it_recovered_compares_again_before_it_makes_a_writer(
+    tmp_path: Path,
+) -> None:
+    home, progress = tmp_path / "home", Progress()
+    make_home(home, peers=f'{{ url = "{URL}" }},')
+    mark(home, now_ms=START_MS)
+    first = await key_ops_made(home, progress)
+    standing_of(home, progress).note_compared()
+
+    after_a_start = await key_ops_made(home)
+    in_one_run = await key_ops_made(home, progress)
+
+    assert (first, after_a_start, in_one_run) == (0, 0, 1)
+
+
+async def test_a_disk_put_back_while_it_recovered_compares_again_before_it_closes_a_writer(
+    tmp_path: Path,
+) -> None:
+    home, progress = tmp_path / "home", Progress()
+    make_home(home, peers=f'{{ url = "{URL}" }},')
+    mark(home, now_ms=START_MS)
+    await key_ops_made(home, progress)
+    standing_of(home, progress).note_compared()
+    await key_ops_made(home, progress)
+    standing, links = standing_of(home), Links(URL)
+    watch = watch_of(standing, links)
+
+    watch.step()
+    told, uncompared = report(standing), standing.closing
+    links.compared = {WriterId(b"d" * 32): CoopId(Digest(b"d" * 32))}
+    watch.step()
+
+    assert told["peers_missing"] == [URL]
+    assert URL in told["sentence"]
+    assert (len(uncompared), len(standing.closing)) == (0, 1)
+    assert standing.restart.is_set()
+
+
 async def test_without_the_manager_key_the_home_waits(tmp_path: Path) -> None:
     home = tmp_path / "home"
     old = make_home(home).wid
     (home / "keys" / "manager.key").unlink()
     mark(home, now_ms=START_MS)
     for _ in range(2):
-        standing = standing_of(home)
+        progress = Progress()
+        standing = standing_of(home, progress)
         standing.begin({})
         standing.note_compared()
         async with open_node(
-            home, clock=ManualClock(START_MS), random=os.urandom, services={}
+            home,
+            clock=ManualClock(START_MS),
+            random=os.urandom,
+            services={},
+            progress=progress,
         ) as node:
             assert node.parts.keyring.wid == old
             assert node.standing.has_lost_writer
 
 
-async def opened(home: Path) -> dict[str, Any]:
+async def opened(home: Path, progress: Progress | None = None) -> dict[str, Any]:
     """Open a home for a look of its watch, and return what it reports then."""
     clock = ManualClock(START_MS)
-    async with open_node(home, clock=clock, random=os.urandom, services={}) as node:
+    async with open_node(
+        home, clock=clock, random=os.urandom, services={}, progress=progress
+    ) as node:
         blobs = Blobs(home, quota_bytes=1 << 20)
         network = MemoryNetwork().host("hill")
         make_watch(node, make_peering(node, network, Fetching(blobs, clock))).step()
@@ -297,9 +365,10 @@ async def test_a_home_without_the_manager_key_says_so(
     key.rename(tmp_path / "manager.key")
     mark(home, now_ms=START_MS)
 
-    before = await opened(home)
-    standing_of(home).note_compared()
-    after = await opened(home)
+    progress = Progress()
+    before = await opened(home, progress)
+    standing_of(home, progress).note_compared()
+    after = await opened(home, progress)
     (tmp_path / "manager.key").rename(key)
     brought_back = await opened(home)
 
@@ -318,11 +387,12 @@ async def test_a_home_that_only_has_to_close_a_writer_misses_the_manager_key_as_
     home = tmp_path / "home"
     make_home(home)
     mark(home, now_ms=START_MS)
-    await opened(home)
-    await opened(home)
+    progress = Progress()
+    await opened(home, progress)
+    await opened(home, progress)
     (home / "keys" / "manager.key").unlink()
 
-    told = await opened(home)
+    told = await opened(home, progress)
 
     assert told["sentence"] == told["key_missing"]
     assert "sheaf identity revoke --new-manager" in told["sentence"]

@@ -20,6 +20,7 @@ from sheaf_node.app import make_peering, make_watch, open_node, run_services
 from sheaf_node.backup import lay_down, snapshot
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.plugins import Call
+from sheaf_node.recovery import Progress
 from sheaf_node.store import DATABASE
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
@@ -154,7 +155,8 @@ class World:
         """Run a node until its store fails or it will not start."""
         random = self.dice("node", site.name, site.lives).randbytes
         try:
-            while await self._open(site, random):
+            progress = Progress()
+            while await self._open(site, random, progress):
                 self.seen["home opened anew"] += 1
         except Refusal as refusal:
             site.reason = f"{refusal.code}: {refusal.detail}"
@@ -162,7 +164,7 @@ class World:
         self.seen[f"node ended: {(site.reason or 'disk').split(':')[0]}"] += 1
         self.loop.schedule(None, 0, self.kill, site.name, "failure")
 
-    async def _open(self, site: Site, random: Randomness) -> bool:
+    async def _open(self, site: Site, random: Randomness, progress: Progress) -> bool:
         """Run a node until its store fails, or its home asks to be opened anew."""
         services = self.services
         assert site.disk is not None
@@ -173,6 +175,7 @@ class World:
             random=random,
             writer=site.disk.open,
             services=services if site.lies is None else site.lies.services(services),
+            progress=progress,
         ) as node:
             fetching = Fetching(Blobs(site.home, quota_bytes=1 << 20), site.clock)
             peering = make_peering(node, self.network.host(site.name), fetching)

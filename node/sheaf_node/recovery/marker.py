@@ -39,10 +39,6 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """By federation, the time of the newest entry of our co-op that the home came with."""
     without: list[str] = []
     """Peers by url and co-ops by id that the operator does without."""
-    is_compared: bool = False
-    """Whether our key log was compared with the peers: a new writer may be delegated."""
-    closing: list[str] | None = None
-    """The lost writers of which all promises are here, and what they name: they may be closed."""
 
 
 class InUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,8 +60,7 @@ def mark(home: Path, *, now_ms: int) -> None:
     """
     before = read_marker(home)
     marker = Marker(since_ms=now_ms) if before is None else replace(before, since_ms=now_ms)
-    marker = replace(marker, is_fresh=True, is_compared=False, closing=None, came_ms={})
-    write_marker(home, marker)
+    write_marker(home, replace(marker, is_fresh=True, came_ms={}))
     _remove(home / FOLDER / IN_USE)
 
 

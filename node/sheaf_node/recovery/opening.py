@@ -45,9 +45,8 @@ def opened_keyring(
         standing.take_up(keyring.wid)
         return keyring
     standing.begin(_newest_ms(store, keyring.cid))
-    marker = standing.marker
     manager = keyring.manager
-    if marker is None:
+    if not standing.is_recovering:
         return keyring
     if manager is None or not _counts(manager, history):
         if standing.has_lost_writer or _has_others(history, keyring.wid):
@@ -55,10 +54,10 @@ def opened_keyring(
             _LOG.warning("this home cannot recover: %s", standing.key_missing)
         return keyring
     draft = KeyDraft(history.path, lock=files.lock(), random=random, now_ms=now_ms)
-    if standing.has_lost_writer and marker.is_compared:
+    if standing.has_lost_writer and standing.is_compared:
         _delegate(draft, keyring, manager)
     elif not standing.has_lost_writer:
-        _close(draft, keyring, manager, store, marker.closing or ())
+        _close(draft, keyring, manager, store, standing.closing)
     if len(draft.ops) == len(history.path):
         return keyring
     keyring = keyring_of(draft.replace(files))

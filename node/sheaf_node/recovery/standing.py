@@ -20,12 +20,13 @@ from sheaf_node.recovery.marker import (
     write_in_use,
     write_marker,
 )
+from sheaf_node.recovery.progress import Progress
 from sheaf_protocol.digest import WriterId, short
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.records.recovery import WRITER_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sheaf_node.ingest import Ingest
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
 class Standing:
     """What is known of a home being restored or copied, whose co-op and writer these are."""
 
-    def __init__(self, home: Path, *, cid: CoopId, own: WriterId) -> None:
+    def __init__(
+        self, home: Path, *, cid: CoopId, own: WriterId, progress: Progress | None = None
+    ) -> None:
         self._home, self._cid = home, cid
+        self._progress = progress or Progress()
         self._ingest: Ingest | None = None
         self.own = own
         self.in_use: InUse | None = read_in_use(home)
@@ -87,6 +91,16 @@ class Standing:
         return self.marker is not None
 
     @property
+    def is_compared(self) -> bool:
+        """Whether our key log was compared with the peers since the node was started."""
+        return self._progress.is_compared
+
+    @property
+    def closing(self) -> Sequence[str]:
+        """The lost writers that may be closed, in hex."""
+        return self._progress.closing or ()
+
+    @property
     def is_unsettled(self) -> bool:
         """Whether what is looked at may change soon."""
         return self.doubled_at is not None or self.is_recovering
@@ -109,18 +123,23 @@ class Standing:
             return
         lost = list(dict.fromkeys([*marker.lost, self.own.hex()]))
         times = {fid.hex(): time_ms for fid, time_ms in came_ms.items()}
-        self._note(replace(marker, is_fresh=False, lost=lost, came_ms=times))
+        self._progress.is_compared, self._progress.closing = False, None
+        write_marker(self._home, replace(marker, is_fresh=False, lost=lost, came_ms=times))
 
     def take_up(self, own: WriterId) -> None:
         """Go on with another writer, which the start of the node has delegated."""
         self.own = own
 
     def note_compared(self) -> None:
-        """Note that our key log was compared with the peers, and have the home opened anew."""
-        marker = self.marker
-        if marker is not None and not marker.is_compared:
-            self._note(replace(marker, is_compared=True))
+        """Note that our key log was compared with the peers; a new writer is due, or the next step.
+
+        For a new writer the home is opened anew.
+        """
+        self._progress.is_compared = True
+        if self.has_lost_writer:
             self.restart.set()
+        else:
+            self.step()
 
     def note_promised(self, fid: FederationId, lost: Iterable[WriterId]) -> None:
         """Note that all promises on these writers are here in a federation, and what they name.
@@ -141,22 +160,24 @@ class Standing:
 
     def step(self) -> None:
         """Go on where all federations have come as far; where there are none, at once."""
-        marker = self.marker
+        marker, progress = self.marker, self._progress
         if marker is None or self.has_lost_writer or self.restart.is_set():
+            return
+        if not progress.is_compared:
             return
         fids = self.federations.keys()
         # In no federation nothing but the missing key tells that a lost writer is still open.
         is_closed = bool(fids) or self.key_missing is None
-        if marker.closing is not None and self._done.issuperset(fids) and is_closed:
+        if progress.closing is not None and self._done.issuperset(fids) and is_closed:
             remove_marker(self._home)
         elif self._promised.keys() >= fids:
             promised = [self._promised[fid] for fid in sorted(fids)]
             closing = sorted(frozenset.intersection(*promised) if promised else marker.lost)
             # Where nothing is left to close it may go on at once.
-            if marker.closing is None or (closing and closing != marker.closing):
-                self._note(replace(marker, closing=closing))
-            if closing and closing != marker.closing:
+            if closing and closing != progress.closing:
                 self.restart.set()
+            if closing or progress.closing is None:
+                progress.closing = closing
 
     # What follows is what ingest asks: see `ingest.guard.Guard`.
 
@@ -223,10 +244,7 @@ class Standing:
                 " keeps another link of it: stop the other node, or this one if it is the copy;"
                 " what is left of a crashed link goes by itself"
             )
-        marker = self.marker
-        if self.has_lost_writer:
-            if self.key_missing is not None and marker is not None and marker.is_compared:
-                return self.key_missing
+        if not self.is_compared:
             names = ", ".join(self.peers_missing) or "a peer"
             return f"expected to have compared this co-op's key log with its peers: not {names}"
         waits = [text for _, listed in sorted(self.waits_for.items()) for text in listed]
@@ -251,6 +269,3 @@ class Standing:
             # First, so that a disk on which it cannot be written does not let this node sign.
             self.in_use = shown
             write_in_use(self._home, shown)
-
-    def _note(self, marker: Marker) -> None:
-        write_marker(self._home, marker)

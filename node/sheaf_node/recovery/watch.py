@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sheaf_node.clock import Clock
+    from sheaf_node.recovery.marker import Marker
     from sheaf_node.recovery.standing import Standing
     from sheaf_protocol.digest import CoopId, WriterId
 
@@ -67,7 +68,7 @@ class Watch:
         self._standing, self._peers, self._clock = standing, peers, clock
         self._left_ms = self._grace_ms = wait_ms
         self._is_released = False
-        if peers.dials() and not standing.is_recovering:
+        if peers.dials() and not (standing.is_recovering and standing.is_compared):
             standing.hold()
         else:
             self._left_ms = 0
@@ -91,15 +92,16 @@ class Watch:
         marker = standing.marker
         if marker is None:
             return
-        if not standing.has_lost_writer:
-            standing.step()
-            return
         if marker.is_fresh:  # it was marked while the node ran: what it came with is to be noted
             standing.restart.set()
-            return
-        if marker.is_compared:  # what is missing now is the manager key, and no peer
-            return
-        dials = self._peers.dials()
+        elif not standing.is_compared:
+            self._compare(marker)
+        elif not standing.has_lost_writer:
+            standing.step()
+
+    def _compare(self, marker: Marker) -> None:
+        """See whether every peer that is not done without has shown what it has of our key log."""
+        standing, dials = self._standing, self._peers.dials()
         missing = [d.url for d in dials if not d.is_compared and d.url not in marker.without]
         standing.peers_missing = missing
         if not missing and (dials or standing.is_alone(marker) or self._has_heard_enough()):
