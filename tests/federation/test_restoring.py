@@ -171,7 +171,7 @@ async def test_a_home_killed_at_any_opening_comes_to_the_same_end(tmp_path: Path
 async def test_a_disk_that_goes_back_to_the_midst_of_its_recovery_freezes_no_key_log(
     tmp_path: Path, openings: int
 ) -> None:
-    async with Hamlet(tmp_path) as hamlet:
+    async with Hamlet(tmp_path, compare_ms=10 * 60_000) as hamlet:
         await hamlet.put_back("hill", await after_a_loss(hamlet))
         site = hamlet.sites["hill"]
         await hamlet.start("hill")
@@ -185,7 +185,6 @@ async def test_a_disk_that_goes_back_to_the_midst_of_its_recovery_freezes_no_key
         await hamlet.until(
             lambda: site.running.standing.in_use is not None or hamlet.is_free("hill")
         )
-        assert await hamlet.refusal("hill") in {None, "node.identity_in_use"}
         await hamlet.stop("hill")
         mark(site.home, now_ms=hamlet.clock.now_ms())
         await hamlet.start("hill")

@@ -82,6 +82,7 @@ async def test_an_aggregate_and_an_offer_travel_on_and_an_order_comes_back(ring:
     answered = await ring.lake.seal("C", answer, ring.coops["Dale"])
     await ring.lake.ask("C", answered)
     await ring.until(lambda: ring.dale.sees("A", answered))
+    await ring.until(lambda: ring.way_of(ring.span, "A", answered) != "")
 
     [order_seen] = [seen for seen in ring.lake.diary("C") if seen.id == placed]
     assert (order_seen.record, order_seen.cid) == (order, ring.coops["Dale"].cid)
