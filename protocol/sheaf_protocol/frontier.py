@@ -10,8 +10,8 @@ altered: a change makes a new one, which shares every node that did not change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -21,13 +21,14 @@ from sheaf_protocol.digest import ZERO, Digest, LogId, digest
 from sheaf_protocol.limits import MAX_INT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 FANOUT: Final = 16
 """Children of a node, one for each hex digit; and the most logs that one leaf stands for."""
 DEEPEST: Final = 8
 """Hex digits of a prefix on the wire. Whoever grinds 17 log ids to share them gets a long `have`
 and nothing else."""
+_KEPT: Final = 3
 _SHORT: Final = 8
 _FULL: Final = 32
 
@@ -123,6 +124,22 @@ class Tree:
             return _branch(children)
         return _leaf({log: state for child in children for log, state in child.states()})
 
+    def news(self, before: Tree | None) -> Iterator[tuple[LogId, LogState]]:
+        """Yield the logs that an earlier tree does not hold just so; all where there is none.
+
+        What both trees share is passed over as a whole.
+        """
+        if self is before:
+            return
+        if before is not None and self.children and before.children:
+            for child, old in zip(self.children, before.children, strict=True):
+                yield from child.news(old)
+            return
+        known = {} if before is None else dict(before.states())
+        for log, state in self.states():
+            if known.get(log) != state:
+                yield log, state
+
 
 @dataclass(frozen=True)
 class Frontier:
@@ -136,10 +153,25 @@ class Frontier:
         """Return the frontier of these logs, every digest made anew."""
         return cls(logs, _planted(dict(logs), 0))
 
+    _since: list[tuple[Tree | None, Sequence[FrontierItem]]] = field(
+        default_factory=list, compare=False, repr=False
+    )
+    """What is new since earlier ones: most peers were told at the same time."""
+
     @property
     def root(self) -> Digest:
         """The digest over all logs, heads in full."""
         return self.tree.digest
+
+    def news_since(self, before: Tree | None) -> Sequence[FrontierItem]:
+        """Return the items of the logs that an earlier tree does not hold just so."""
+        for tree, found in self._since:
+            if tree is before:
+                return found
+        found = items(dict(self.tree.news(before)))
+        self._since[_KEPT:] = []
+        self._since.insert(0, (before, found))
+        return found
 
     @cached_property
     def items(self) -> Mapping[LogId, FrontierItem]:
@@ -161,7 +193,13 @@ def root(logs: Mapping[LogId, LogState]) -> Digest:
 def items(logs: Mapping[LogId, LogState], *, is_full: bool = False) -> list[FrontierItem]:
     """Return logs as they go on the wire, in the order of their ids, with short heads or full."""
     size = _FULL if is_full else _SHORT
-    return [FrontierItem(log, s.seq, bytes(s.head[:size])) for log, s in sorted(logs.items())]
+    return [_item(log, s.seq, s.head[:size]) for log, s in sorted(logs.items())]
+
+
+@lru_cache(maxsize=4_096)
+def _item(log: LogId, seq: int, head: bytes) -> FrontierItem:
+    """Return an item, the same one for all peers that are told of it."""
+    return FrontierItem(log, seq, bytes(head))
 
 
 def agrees(item: FrontierItem | None, state: LogState) -> bool:

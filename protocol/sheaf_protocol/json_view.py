@@ -16,6 +16,7 @@ from msgspec import inspect
 from sheaf_protocol.errors import LocalProtocolError
 
 T = TypeVar("T")
+_SHAPES: Final[dict[type, inspect.Type]] = {}
 
 _INTEGER: Final = re.compile(r"(0|-?[1-9][0-9]*)\Z")
 _HEX: Final = re.compile(r"([0-9a-f]{2})*\Z")
@@ -55,10 +56,17 @@ def read_json(data: bytes) -> Any:
 def from_json(value: Any, type_: type[T]) -> T:
     """Return the struct of plain JSON values. Raises LocalProtocolError `schema.invalid`."""
     try:
-        plain = _from_hex(value, inspect.type_info(type_))
+        plain = _from_hex(value, _shape(type_))
         return msgspec.convert(plain, type_, builtin_types=(bytes,))
     except ValueError as exc:
         raise LocalProtocolError("schema.invalid", str(exc)) from exc
+
+
+def _shape(type_: type) -> inspect.Type:
+    """Return what a type is made of; finding it out costs more than a conversion."""
+    if type_ not in _SHAPES:
+        _SHAPES[type_] = inspect.type_info(type_)
+    return _SHAPES[type_]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import { openEnvelope, readBody } from "./envelope.mjs";
 import { judgeChain } from "./epoch.mjs";
 import { judgeErasure } from "./erasure.mjs";
 import { verifyForkProof } from "./fork.mjs";
+import { judgeExchange, judgeInvitation } from "./invitation.mjs";
 import { readView } from "./json-view.mjs";
 import { judgeFrontier } from "./frontier-judge.mjs";
 import { beginHistory, inForce, merge } from "./key-history.mjs";
@@ -280,6 +281,8 @@ export const JUDGES = {
   "18-close": (input) => encode(judgeClose(decode(input, MAX_INPUT))),
   "18-line": (input) => encode(judgeLine(decode(input, MAX_INPUT))),
   "18-promise": (input) => encode(judgePromise(decode(input, MAX_INPUT))),
+  "19-exchange": (input) => encode(judgeExchange(decode(input, MAX_INPUT))),
+  "19-link": (input) => encode(judgeInvitation(decode(input, MAX_INPUT))),
 };
 
 // What becomes of a vector's input, in hex: `ok` with the output, or the code and why.

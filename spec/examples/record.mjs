@@ -1,4 +1,4 @@
-// Chapters 09, 10, 15, 16, 17: the tables of records are data too, so shapes are built from them.
+// Chapters 08 to 10, 15 to 18, 20: the tables of records are data too, so shapes are built from them.
 
 import { chapter } from "./chapter.mjs";
 import { refuseUnless } from "./refusal.mjs";
@@ -8,8 +8,8 @@ import { boolean, bytes, integer, list, map, text } from "./shape.mjs";
 export const CMP1 = { bytes, map };
 
 const ROW = /^\| `(\w+)` \| (optional)? ?\| (.+) \|$/gm;
-const CHAPTERS = ["09-charter", "10-records", "15-deciding", "16-treaties", "17-private-demand",
-  "18-restoring-a-writer"];
+const CHAPTERS = ["08-discovery", "09-charter", "10-records", "15-deciding", "16-treaties",
+  "17-private-demand", "18-restoring-a-writer", "20-seats"];
 const TABLES = new Map();
 for (const section of CHAPTERS.flatMap((name) => chapter(name).split(/^### /m).slice(1))) {
   const rows = [...section.matchAll(ROW)];

@@ -475,6 +475,17 @@ def test_search_doubles_back() -> None:
     assert found == [(100, 100), (98, 99), (94, 97), (86, 93)]
 
 
+def test_search_with_a_peer_that_contradicts_us_everywhere_ends() -> None:
+    sync = DataSync(Claims())
+    for last in range(1, MAX_LOGS + 2):
+        sync.search(log("a"), last)
+
+    sync.search(log("b"), 9)
+
+    asked = sync.ask(Frontier.of(state(a=MAX_LOGS + 2, b=9)), NOW)
+    assert [wanted.log for wanted in asked] == [log("a")]
+
+
 def test_search_ends_at_the_first_entry() -> None:
     sync = DataSync(Claims())
 

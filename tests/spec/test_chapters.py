@@ -19,6 +19,7 @@ KEYWORD = re.compile(r"\b(MUST NOT|MUST|SHOULD NOT|SHOULD|MAY|REQUIRED|SHALL)\b"
 RULE = re.compile(r"^- \*\*([A-Z]{3,4}-[0-9]+)\*\*(.*?)(?=\n\n|\n- |\Z)", re.MULTILINE | re.DOTALL)
 FAMILIES = ["AWD", "CHR", "DSC", "ENC", "ENV", "ERR", "IDN", "INT", "LIF", "LNK", "LOG"]
 FAMILIES += ["MAT", "POOL", "RAT", "REC", "SEC", "SYN", "TRM", "VAL", "VER"]
+FAMILIES += ["INV", "SEAT"]
 FAMILIES += ["BAL", "PRV", "RND", "RST", "TRT"]
 CITED = re.compile(rf"\b(?:{'|'.join(FAMILIES)}|KEY|SYNC|LINK|HLD|SHP|PUR)-[0-9]+\b")
 

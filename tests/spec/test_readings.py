@@ -35,6 +35,8 @@ from sheaf_protocol.testing.readings import READINGS
         ("18-close", {"lost": [bytes(32)]}, "no writer"),
         ("18-line", {"at": [[bytes(32), -1]]}, "no place"),
         ("18-promise", {"told": [[b"", b"", b""]]}, "no ids"),
+        ("19-exchange", ["guest", [], b"", b"", b"", b"", 0], "nobody of the two"),
+        ("19-link", 1, "no text"),
         ("11-lifecycle", ["pool", [["pool.open"]]], "no party"),
         ("11-lifecycle", ["pool", [["pool.open", "priest"]]], "another party"),
     ],

@@ -35,7 +35,7 @@ AT_LEAST = {
     "09-standing": (20, 20),
     "10-amount": (10, 0),
     "10-merkle": (7, 12),
-    "10-record": (12, 30),
+    "10-record": (15, 33),
     "11-lifecycle": (7, 11),
     "15-rounds": (35, 16),
     "15-tally": (26, 16),
@@ -50,6 +50,8 @@ AT_LEAST = {
     "18-close": (20, 1),
     "18-line": (30, 3),
     "18-promise": (12, 1),
+    "19-exchange": (6, 14),
+    "19-link": (6, 11),
 }
 """Folder: vectors that pass, vectors that are refused."""
 
@@ -74,7 +76,7 @@ def test_writing_the_vectors_again_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_generators_use_no_code_of_ours() -> None:
     folder = Path(__file__).parent / "vectorgen"
-    made_of_ours = {"write_blocks.py", "write_schemas.py"}
+    made_of_ours = {"write_blocks.py", "write_openapi.py", "write_schemas.py"}
     programs = [p for p in folder.glob("*.py") if p.name not in made_of_ours]
 
     assert programs

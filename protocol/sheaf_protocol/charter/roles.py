@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId
     from sheaf_protocol.records.governance import Role
 
-EVERY_MEMBER: Final = WRITER_KINDS | {"bridge.ask", "entry.erase", "entry.restore", "verdict"}
+EVERY_MEMBER: Final = WRITER_KINDS | {
+    *("address.list", "bridge.ask", "entry.erase", "entry.restore", "verdict")
+}
 """Kinds that every member may publish, whatever its roles."""
 WHILE_SUSPENDED: Final = WRITER_KINDS | {"entry.erase", "entry.restore", "member.leave"}
 """Kinds that a suspended member may publish: what is its own it may take back, and go; and what

@@ -120,6 +120,11 @@ class Federation:
         """The roles of each member."""
         return {cid: frozenset(member.roles) for cid, member in self.members.items()}
 
+    def roles_of(self, cid: CoopId) -> frozenset[Role]:
+        """Return the roles of a member; none where it is not one."""
+        member = self.members.get(cid)
+        return frozenset() if member is None else frozenset(member.roles)
+
     @property
     def voters(self) -> tuple[CoopId, ...]:
         """The members that have a vote, in ascending order of ids."""

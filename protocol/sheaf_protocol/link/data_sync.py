@@ -22,6 +22,7 @@ from sheaf_protocol.frontier import (
     FrontierItem,
     LogState,
     Range,
+    Tree,
     agrees,
     compare,
     items,
@@ -93,7 +94,7 @@ class DataSync:
         self._open: dict[LogId, None] = {}
         self._heard_ms: dict[LogId, int] = {}
         self._told: dict[LogId, int] = {}
-        self._news_root: Digest | None = None
+        self._news_from: Tree | None = None
         self._told_root: Digest | None = None
         self._next: dict[LogId, int] = {}
         self._last: dict[LogId, int] = {}
@@ -126,7 +127,7 @@ class DataSync:
             if before is None or item.seq > before.seq:
                 self._heard_ms[item.log] = now_ms
             if before is None or item.seq < before.seq:
-                self._news_root = None  # it may lack what was taken for known
+                self._news_from = None  # it may lack what was taken for known
             self._theirs[item.log] = item
             self._open[item.log] = None
         self._require_room()
@@ -195,8 +196,11 @@ class DataSync:
     def search(self, log: LogId, last: int) -> None:
         """Ask for entries that we hold, up to `last`: the peer's differ, and the first that does
         is the proof. Each stretch further back is twice as long, and is asked for once.
+
+        Of a peer that contradicts us at more places than it may have logs no more is searched:
+        what is remembered of it has to end, and a fork shows by other links as well.
         """
-        if last < 1 or (log, last) in self._searched:
+        if last < 1 or (log, last) in self._searched or len(self._searched) >= MAX_LOGS:
             return
         self._searched.add((log, last))
         width = self._widths[log] = 2 * self._widths.get(log, 0) or 1
@@ -250,10 +254,8 @@ class DataSync:
 
     def news(self, ours: Frontier) -> list[FrontierItem]:
         """Return the items that the peer may not know of, and note that it is told them."""
-        if ours.root == self._news_root:
-            return []
-        self._news_root = ours.root
-        fresh = [item for item in ours.items.values() if item.seq > self._known(item.log)]
+        before, self._news_from = self._news_from, ours.tree
+        fresh = [item for item in ours.news_since(before) if item.seq > self._known(item.log)]
         self.tell(fresh)
         return fresh
 

@@ -135,8 +135,10 @@ class Session:
 class Initiator:
     """The dialling side: `hello()`, then `receive_reply()`."""
 
-    def __init__(self, identity: Identity, audience: str, fresh: Fresh) -> None:
-        self._identity, self._fresh = identity, fresh
+    def __init__(
+        self, identity: Identity, audience: str, fresh: Fresh, admits: Admits | None = None
+    ) -> None:
+        self._identity, self._fresh, self._admits = identity, fresh, admits
         self._hello = encode(
             Hello(
                 audience=audience,
@@ -161,8 +163,11 @@ class Initiator:
         secret = shared_secret(self._fresh.seed, reply.eph)
         opened = _after_reply(self._hello, reply)
         shown = _open_box(reply.box, derive(secret, opened, "link-responder-box"))
-        _require_signed(shown, "handshake-responder", opened)
-        peer = _peer(shown, now_ms)
+        require_signed(shown, "handshake-responder", opened)
+        if self._admits is not None and not self._admits(shown.cid):  # DSC-16
+            detail = f"expected a co-op that this address was given for, got {short(shown.cid)}"
+            raise RemoteProtocolError("link.coop", detail)
+        peer = peer_of(shown, now_ms)
         proven = _through_box(opened, reply.box, peer.wid)
         box = _seal_box(
             _identify(self._identity, "handshake-initiator", proven),
@@ -213,21 +218,21 @@ class Responder:
             raise LocalProtocolError("link.order", "expected receive_hello before receive_proof")
         box = decode(data, Proof, limit=MAX_HANDSHAKE).box
         shown = _open_box(box, derive(self._secret, self._proven, "link-initiator-box"))
-        _require_signed(shown, "handshake-initiator", self._proven)
+        require_signed(shown, "handshake-initiator", self._proven)
         peer = self._admitted(shown, now_ms)
         return _session(self._secret, self._proven, box, peer, is_initiator=False)
 
     def _admitted(self, shown: Identification, now_ms: int) -> Peer:
         """Return the peer, if it may prove who it is, and does."""
         if self._admits is None:
-            return _peer(shown, now_ms)
+            return peer_of(shown, now_ms)
         refusal = RemoteProtocolError(
             "link.not_member", f"expected a member of a federation, got {short(shown.cid)}"
         )
         if not self._admits(shown.cid):
             raise refusal
         try:
-            return _peer(shown, now_ms)
+            return peer_of(shown, now_ms)
         except RemoteProtocolError as exc:
             # Or whoever claims to be some co-op could hear whether it is a member here.
             raise exc if exc.code in _OF_ITS_OWN else refusal from exc
@@ -254,14 +259,17 @@ def _identify(identity: Identity, purpose: str, transcript: Digest) -> Identific
     )
 
 
-def _require_signed(shown: Identification, purpose: str, transcript: Digest) -> None:
+def require_signed(shown: Identification, purpose: str, transcript: Digest) -> None:
     """Return if the peer holds the key that it shows: all that a stranger makes us check."""
     if not verify(shown.wid, purpose, transcript + shown.cid, shown.sig):
         raise RemoteProtocolError("link.signature", "expected a signature over the transcript")
 
 
-def _peer(shown: Identification, now_ms: int) -> Peer:
-    """Return the peer whose co-op delegated the writer that it showed."""
+def peer_of(shown: Identification, now_ms: int) -> Peer:
+    """Return the peer whose co-op delegated the writer that it showed.
+
+    Raises RemoteProtocolError `key.*`, `link.coop` and those of `require_live_writer`.
+    """
     # Its beginning before the rest: 500 operations with 16 signatures each take a second to fold.
     begun = fold_key_log(shown.key_log[:1])
     if begun.cid != shown.cid:

@@ -46,6 +46,8 @@ class Dial:
     """The initiator's part: the name dialled, as its address has it."""
 
     audience: str
+    admits: Admits | None = None
+    """Whom to say who we are; None for anybody who proves to be a co-op's writer there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,7 @@ class Link:
         self._scopes: dict[bytes, FederationId] = {}
         self.is_initiator = isinstance(part, Dial)
         if isinstance(part, Dial):
-            self._handshake = Initiator(identity, part.audience, fresh)
+            self._handshake = Initiator(identity, part.audience, fresh, part.admits)
             self._outgoing.append(self._handshake.hello())
             self.phase = Phase.AWAIT_REPLY
         else:

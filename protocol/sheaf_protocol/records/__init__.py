@@ -1,5 +1,6 @@
 """The typed bodies of entries (spec chapter 10): one file per subject, one registry."""
 
+from sheaf_protocol.records.address import AddressList
 from sheaf_protocol.records.capacity import Capacity, Tariff, TravelTable
 from sheaf_protocol.records.demand import Demand, Withdrawal
 from sheaf_protocol.records.erasure import Erase, Restore
@@ -40,14 +41,18 @@ from sheaf_protocol.records.recovery import (
     WriterSucceed,
 )
 from sheaf_protocol.records.registry import KINDS, PRIVATE, Record, decode_record, kind_of
+from sheaf_protocol.records.seat import BY_LINK, BY_LIST, Seat
 from sheaf_protocol.records.transport import TransportRequest, Visit
 from sheaf_protocol.records.values import Item, Place, Price, Vector, Window, line_amount
 from sheaf_protocol.records.verdict import OK, Verdict
 
 __all__ = [
+    "BY_LINK",
+    "BY_LIST",
     "KINDS",
     "OK",
     "PRIVATE",
+    "AddressList",
     "Allocation",
     "Award",
     "AwardLine",
@@ -81,6 +86,7 @@ __all__ = [
     "Price",
     "Record",
     "Restore",
+    "Seat",
     "Share",
     "ShipmentBooking",
     "Tariff",

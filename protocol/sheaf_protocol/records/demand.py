@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from sheaf_protocol.records.seat import Seat
 from sheaf_protocol.records.values import Code, EntryRef, Item, Price, Quantity, TimeMs, Window
 
 Zone = Annotated[str, Meta(pattern=r"\A[A-Z0-9-]{1,16}\Z")]
@@ -17,6 +18,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
     `max_price` is landed and without VAT: goods, fee and carriage together may not exceed it.
     `ref` is the buyer's own reference; the same reference again is the same line.
+    `seat` is for whom a sponsor wants it (chapter 20).
     """
 
     decide_by_ms: TimeMs | UnsetType = UNSET
@@ -26,6 +28,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     min_quantity: Quantity
     quantity: Quantity
     ref: Code
+    seat: Seat | UnsetType = UNSET
     window: Window | UnsetType = UNSET
     zone: Zone
 

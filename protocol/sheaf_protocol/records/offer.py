@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from sheaf_protocol.records.demand import Zone
+from sheaf_protocol.records.seat import Seat
 from sheaf_protocol.records.values import (
     Amount,
     Code,
@@ -39,6 +40,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     Tiers ascend by quantity and fall in price; under `all_units` the tier reached by the pool's
     total prices every unit. `max_quantity` is what the supplier can deliver.
+    `seat` is for whom a sponsor offers it (chapter 20).
     """
 
     base: Annotated[int, Meta(ge=1, le=10**9)]
@@ -48,6 +50,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     lead_days: Annotated[int, Meta(ge=0, le=3_650)] | UnsetType = UNSET
     max_quantity: Quantity | UnsetType = UNSET
     ref: Code
+    seat: Seat | UnsetType = UNSET
     tier_basis: Literal["all_units"]
     tiers: Annotated[list[Tier], Meta(min_length=1, max_length=64)]
     unit_weight_g: Annotated[int, Meta(ge=0, le=10**9)] | UnsetType = UNSET

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from sheaf_protocol.codec import decode
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.records import (
+    address,
     bridge,
     capacity,
     curve,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Record: TypeAlias = (
-    demand.Demand
+    address.AddressList
+    | demand.Demand
     | demand.Withdrawal
     | offer.Offer
     | offer.OfferWithdrawal
@@ -80,6 +82,7 @@ Record: TypeAlias = (
 )
 
 KINDS: Final[Mapping[str, type[Record]]] = {
+    "address.list": address.AddressList,
     "ballot.propose": governance.Proposal,
     "ballot.vote": governance.Vote,
     "bridge.ask": bridge.BridgeAsk,

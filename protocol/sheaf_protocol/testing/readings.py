@@ -44,6 +44,7 @@ from sheaf_protocol.sealing import Author, Sealed, open_private
 from sheaf_protocol.testing.chain import opened
 from sheaf_protocol.testing.charter_readings import read_epoch, read_standing
 from sheaf_protocol.testing.governance_readings import read_rounds, read_tally
+from sheaf_protocol.testing.invitation_readings import read_exchange, read_link_text
 from sheaf_protocol.testing.private_demand_readings import (
     read_disclosure,
     read_opening,
@@ -360,6 +361,8 @@ _PLAIN: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "18-close": read_close,
     "18-line": read_line,
     "18-promise": read_promise,
+    "19-exchange": read_exchange,
+    "19-link": read_link_text,
 }
 
 READINGS: Final = {folder: _strict(reading) for folder, reading in _PLAIN.items()}

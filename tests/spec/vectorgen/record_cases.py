@@ -14,6 +14,7 @@ from record_values import (
     HOLD,
     MAX_INT,
     ODD_KEY,
+    OFFER,
     VERDICT,
     WINDOW,
     demand,
@@ -21,6 +22,7 @@ from record_values import (
     long_text,
     offer,
     ordered,
+    seat,
     table_at,
 )
 
@@ -61,6 +63,21 @@ GOOD: Final[list[tuple[str, str, str, bytes, str]]] = [
         "At every depth, whatever its value.",
     ),
     ("offer_of_two_tiers", "REC-5", "offer.submit", offer((1, 1400), (100, 1300)), "Falling."),
+    ("demand_for_a_seat", "SEAT-1", "demand.submit", demand(**seat()), "A sponsor signs for it."),
+    (
+        "offer_for_a_seat",
+        "SEAT-1",
+        "offer.submit",
+        ordered(OFFER, seat(by=text("list"))),
+        "Those who sell may have a sponsor as well.",
+    ),
+    (
+        "seat_by_another_word",
+        "SEAT-1",
+        "demand.submit",
+        demand(**seat(by=text("a_later_word"))),
+        "Later versions may know other ways to agree.",
+    ),
     ("verdict", "REC-1", "verdict", ordered(VERDICT, {}), "The example of the chapter."),
     ("hold_of_any_amount", "REC-1", "hold.request", ordered(HOLD, {}), "No minimum."),
     ("place_at_pole", "REC-1", "travel.table", table_at(lat_udeg=integer(90_000_000)), "90 N."),

@@ -18,6 +18,7 @@ from record_values import (
     offer,
     ordered,
     price,
+    seat,
     table_at,
 )
 
@@ -289,5 +290,29 @@ BAD: Final[list[tuple[str, str, str, str, bytes, str]]] = [
         "hold.request",
         ordered(HOLD, {"hold_for_ms": integer(31 * 86_400_000)}),
         "At most 30 days.",
+    ),
+    (
+        "seat_without_id",
+        "SEAT-1",
+        "schema.invalid",
+        "demand.submit",
+        demand(seat=mapping(by=text("link"), name=text("Croft"))),
+        "A name alone is anybody's.",
+    ),
+    (
+        "seat_of_31_bytes",
+        "SEAT-1",
+        "schema.invalid",
+        "demand.submit",
+        demand(**seat(cid=blob(bytes(31)))),
+        "Ids of co-ops have 32.",
+    ),
+    (
+        "seat_without_a_name",
+        "SEAT-1",
+        "schema.invalid",
+        "demand.submit",
+        demand(**seat(name=text(""))),
+        "People are to see whom a line is for.",
     ),
 ]

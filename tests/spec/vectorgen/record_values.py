@@ -18,6 +18,8 @@ ITEM: Final = {
 PRICE: Final = {"amount": integer(1450), "base": integer(1), "currency": text("GBP")}
 WINDOW: Final = {"from_ms": integer(1), "to_ms": integer(2)}
 PLACE: Final = {"lat_udeg": integer(55_163_000), "lon_udeg": MINUS_ONE, "name": text("Tarset")}
+SEAT_CID: Final = bytes(range(32))
+SEAT: Final = {"by": text("link"), "cid": blob(SEAT_CID), "name": text("Croft")}
 DEMAND: Final = {
     "is_firm": TRUE,
     "item": mapping(**ITEM),
@@ -74,6 +76,11 @@ def ordered(fields: dict[str, bytes], changes: dict[str, bytes]) -> bytes:
 def item(**changes: bytes) -> dict[str, bytes]:
     """Return a change of a demand's item."""
     return {"item": ordered(ITEM, changes)}
+
+
+def seat(**changes: bytes) -> dict[str, bytes]:
+    """Return a change of a demand or an offer: the seat that it is for."""
+    return {"seat": ordered(SEAT, changes)}
 
 
 def price(**changes: bytes) -> dict[str, bytes]:

@@ -21,9 +21,11 @@ import blocks_blob
 import blocks_charter
 import blocks_erasure
 import blocks_examples
+import blocks_invitation
 import blocks_link
 import blocks_private_demand
 import blocks_recovery
+import blocks_seat
 import blocks_story
 import blocks_treaty
 from msgspec import inspect
@@ -44,11 +46,13 @@ BLOCK: Final = re.compile(r"(<!-- begin: ([a-z0-9_]+) -->\n).*?(<!-- end -->)", 
 SUBJECTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("capacity", "demand", "erasure", "hold", "match", "offer"), "10-records"),
     **dict.fromkeys(("order", "pool", "transport", "values", "verdict"), "10-records"),
+    "address": "08-discovery",
     "bridge": "16-treaties",
     "curve": "17-private-demand",
     "governance": "15-deciding",
     "model": "16-treaties",
     "recovery": "18-restoring-a-writer",
+    "seat": "20-seats",
 }
 """The files that define records and their parts, and the chapter that has their tables."""
 CHARTER: Final = (
@@ -310,6 +314,8 @@ def blocks(folder: Path) -> Mapping[str, Callable[[], str]]:
         **blocks_link.EXAMPLES,
         **blocks_private_demand.EXAMPLES,
         **blocks_recovery.EXAMPLES,
+        **blocks_invitation.EXAMPLES,
+        **blocks_seat.EXAMPLES,
         **blocks_story.EXAMPLES,
         **blocks_treaty.EXAMPLES,
     }

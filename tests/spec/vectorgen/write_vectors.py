@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import address_cases
 import blob_cases
 import charter_cases
 import crossing_cases
@@ -19,6 +20,7 @@ import fork_cases
 import frontier_cases
 import handshake_cases
 import identity_cases
+import invitation_cases
 import json_view_cases
 import key_history_cases
 import lifecycle_cases
@@ -76,6 +78,7 @@ def all_cases() -> Iterator[Case]:
         federation_cases,
         merkle_cases,
         record_cases,
+        address_cases,
         recovery_cases,
         lifecycle_cases,
         treaty_cases,
@@ -85,6 +88,7 @@ def all_cases() -> Iterator[Case]:
         private_demand_cases,
         promise_cases,
         line_cases,
+        invitation_cases,
     ):
         yield from module.cases()
 
