@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sheaf_node.api import LocalApi, write_token
-from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.bridging import NAME as BRIDGING
 from sheaf_node.bridging import bridging_host
 from sheaf_node.charter_file import adopted_charters, adopted_ids
 from sheaf_node.config import CONFIG_FILE, load_config
+from sheaf_node.directory import NAME as DIRECTORY
+from sheaf_node.directory import directory_host
 from sheaf_node.events import Arrivals
 from sheaf_node.governance import NAME as GOVERNANCE
 from sheaf_node.governance import governance_host
@@ -29,29 +29,35 @@ from sheaf_node.identity import DailyRenewal
 from sheaf_node.ingest import Ingest
 from sheaf_node.keyring import keyring_of, read_files
 from sheaf_node.peering import Peering
-from sheaf_node.peering.aiohttp_network import AiohttpNetwork
-from sheaf_node.plugins import ServiceHost, load_services
+from sheaf_node.peering.look_back import own_addresses
+from sheaf_node.peering.reach import may_be_outside
+from sheaf_node.plugins import ServiceHost, added_services, load_inside, load_services
 from sheaf_node.plugins.host import Parts
 from sheaf_node.recovery import NAME as RECOVERY
 from sheaf_node.recovery import Progress, Standing, Watch, opened_keyring, recovery_host
 from sheaf_node.scrubbing import Scrubbing
 from sheaf_node.store import DATABASE, Store
 from sheaf_node.store.writer import Writer
+from sheaf_node.turns import Turns
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.identity import fold_key_log
 from sheaf_protocol.proof import Checks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
+    from sheaf_node.blobs import Fetching
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.config import Config
     from sheaf_node.hosting import Maker
     from sheaf_node.keyring import Keyring, Passphrase
-    from sheaf_node.peering.network import Network
+    from sheaf_node.observing.watching import Watching
+    from sheaf_node.peering.network import Network, Post
     from sheaf_node.plugins import ServiceFactory
+    from sheaf_node.remote.keeping import Keeping
     from sheaf_node.store.writer import MakeWriter
+    from sheaf_node.webhooks import Sending
     from sheaf_protocol.charter import Federation
 
 
@@ -85,10 +91,10 @@ async def open_node(
     Raises Refusal `config.*`, `key.*`, `store.*`.
     """
     config = load_config(home)
-    factories = load_services() if services is None else services
-    _require_services(config, home, list(factories))
+    factories = {**load_services(), **load_inside(home)} if services is None else services
+    _require_services(config, home, [*factories, *added_services(home)])
     files = read_files(home, passphrase)
-    keyring, failed = keyring_of(files), asyncio.Event()
+    keyring, failed, turns = keyring_of(files), asyncio.Event(), Turns()
     standing = Standing(home, cid=keyring.cid, own=keyring.wid, progress=progress)
     store = Store.open(
         home / DATABASE,
@@ -96,12 +102,15 @@ async def open_node(
         own=keyring.wid,
         on_failure=failed.set,
         queued=config.limits.queued_commits,
+        turns=turns,
         writer=writer,
     )
     try:
         # Before anything is appended: a writer that ends is closed at its heads.
         keyring = opened_keyring(files, store, standing, random=random, now_ms=clock.now_ms())
-        parts = _parts(home, config, store, keyring, standing, clock=clock, random=random)
+        parts = _parts(
+            home, config, store, keyring, standing, turns=turns, clock=clock, random=random
+        )
         await _take_up(home, parts)
         standing.use(parts.ingest)
         hosts = _hosts(home, config, parts, factories, standing)
@@ -117,6 +126,7 @@ def _parts(
     keyring: Keyring,
     standing: Standing,
     *,
+    turns: Turns,
     clock: Clock,
     random: Randomness,
 ) -> Parts:
@@ -133,9 +143,16 @@ def _parts(
         subscription=config.subscription,
         free_bytes=partial(free_bytes, home),
         guard=standing,
+        turns=turns,
     )
     return Parts(
-        store=store, ingest=ingest, arrivals=arrivals, keyring=keyring, clock=clock, random=random
+        store=store,
+        ingest=ingest,
+        arrivals=arrivals,
+        keyring=keyring,
+        clock=clock,
+        random=random,
+        turns=turns,
     )
 
 
@@ -145,7 +162,7 @@ async def _take_up(home: Path, parts: Parts) -> None:
     """
     ingest, keyring = parts.ingest, parts.keyring
     await ingest.receive_key_ops(keyring.cid, keyring.key_ops)
-    ingest.adopt(*adopted_ids(home))
+    ingest.known.adopt(*adopted_ids(home))
     chains = parts.store.chains
     held = {fid: chain.links for fid, chain in chains.items()}
     for charter in adopted_charters(home, held=held):
@@ -159,77 +176,22 @@ async def _take_up(home: Path, parts: Parts) -> None:
                     raise
 
 
-async def serve(
-    home: Path,
-    *,
-    clock: Clock,
-    random: Randomness,
-    on_ready: Callable[[Node], None],
-    passphrase: Passphrase | None = None,
-) -> None:
-    """Run a node until cancelled, or until its store fails.
-
-    A home that recovers is closed and opened anew in between, for operations on its key log.
-    """
-    progress = Progress()
-    while await _serve_once(
-        home,
-        progress,
-        clock=clock,
-        random=random,
-        on_ready=on_ready,
-        passphrase=passphrase,
-    ):
-        on_ready = _stay_silent
-
-
-def _stay_silent(node: Node) -> None:
-    """Say nothing: whoever started the node was told before."""
-
-
-async def _serve_once(
-    home: Path,
-    progress: Progress,
-    *,
-    clock: Clock,
-    random: Randomness,
-    on_ready: Callable[[Node], None],
-    passphrase: Passphrase | None,
-) -> bool:
-    """Run a node once; return whether its home is to be opened anew."""
-    async with AsyncExitStack() as stack:
-        node = await stack.enter_async_context(
-            open_node(home, clock=clock, random=random, passphrase=passphrase, progress=progress)
-        )
-        blobs = Blobs(
-            home,
-            quota_bytes=node.config.limits.blob_bytes,
-            reserve_bytes=node.config.limits.disk_reserve_mb << 20,
-        )
-        stack.push_async_callback(blobs.close)
-        fetching = Fetching(blobs, clock)
-        network = await stack.enter_async_context(
-            AiohttpNetwork.open(limits=node.config.limits, waits=node.config.waits)
-        )
-        peering = make_peering(node, network, fetching)
-        api = _api(node, write_token(home, random), peering, fetching)
-        watch = make_watch(node, peering)
-        await api.start()
-        stack.push_async_callback(api.stop)
-        await peering.start()
-        stack.push_async_callback(peering.stop)
-        on_ready(node)
-        return await run_services(node, home, passphrase, watch=watch)
-
-
 def make_watch(node: Node, peering: Peering) -> Watch:
     """Return what looks at a node's links until it may sign; made before the links are started."""
     wait_ms = node.config.waits.compare_ms
     return Watch(node.standing, peering, clock=node.parts.clock, wait_ms=wait_ms)
 
 
-def make_peering(node: Node, network: Network, fetching: Fetching) -> Peering:
-    """Return the links of a node, not yet started."""
+def make_peering(
+    node: Node,
+    network: Network,
+    fetching: Fetching,
+    posts: Mapping[str, Post] | None = None,
+    seek: Callable[[Peering], Coroutine[Any, Any, None]] | None = None,
+) -> Peering:
+    """Return the links of a node, not yet started; `posts` are what its peer port answers, too,
+    and `seek` dials besides the peers of the settings.
+    """
     return Peering(
         ingest=node.parts.ingest,
         store=node.parts.store,
@@ -240,20 +202,9 @@ def make_peering(node: Node, network: Network, fetching: Fetching) -> Peering:
         random=node.parts.random,
         config=node.config,
         blobs=fetching,
-    )
-
-
-def _api(node: Node, token: str, peering: Peering, fetching: Fetching) -> LocalApi:
-    return LocalApi(
-        token=token,
-        port=node.config.local_port,
-        store=node.parts.store,
-        ingest=node.parts.ingest,
-        keyring=node.parts.keyring,
-        hosts=node.hosts.by_federation,
-        peering=peering,
-        blobs=fetching,
-        standing=node.standing,
+        turns=node.parts.turns,
+        posts=posts,
+        seek=seek,
     )
 
 
@@ -270,13 +221,14 @@ def _renewal(node: Node, home: Path, passphrase: Passphrase | None) -> DailyRene
     )
 
 
-def _housekeeping(node: Node) -> Housekeeping:
+def _housekeeping(node: Node, beside: Callable[[int], Awaitable[object]] | None) -> Housekeeping:
     return Housekeeping(
         store=node.parts.store,
         arrivals=node.parts.arrivals,
         clock=node.parts.clock,
         keeps=node.hosts.keeps,
         retention_days=node.config.retention_days,
+        beside=beside,
     )
 
 
@@ -288,19 +240,34 @@ def _scrubbing(node: Node) -> Scrubbing:
 
 
 async def run_services(
-    node: Node, home: Path, passphrase: Passphrase | None = None, *, watch: Watch | None = None
+    node: Node,
+    home: Path,
+    passphrase: Passphrase | None = None,
+    *,
+    watch: Watch | None = None,
+    watching: Watching | None = None,
+    sending: Sending | None = None,
+    keeping: Keeping | None = None,
+    beside: Callable[[int], Awaitable[object]] | None = None,
 ) -> bool:
     """Run all services until the store fails; a service that breaks takes no other with it.
 
+    `beside` is called hourly with the time, to forget what lies beside the store.
     Returns true where they end for the home to be opened anew.
     """
-    renewal, housekeeping = _renewal(node, home, passphrase), _housekeeping(node)
+    renewal, housekeeping = _renewal(node, home, passphrase), _housekeeping(node, beside)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(node.hosts.run()), tasks.create_task(renewal.run())]
         running.append(tasks.create_task(housekeeping.run()))
         running.append(tasks.create_task(_scrubbing(node).run()))
         if watch is not None:
             running.append(tasks.create_task(watch.run()))
+        if watching is not None:
+            running.append(tasks.create_task(watching.run()))
+        if sending is not None:
+            running.append(tasks.create_task(sending.run()))
+        if keeping is not None:
+            running.append(tasks.create_task(keeping.run()))
         ends = [tasks.create_task(event.wait()) for event in (node.failed, node.standing.restart)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in (*running, *ends):
@@ -339,7 +306,15 @@ def _hosts(
     }
     makers[GOVERNANCE] = partial(governance_host, parts, home=home)
     makers[BRIDGING] = partial(bridging_host, parts)
+    makers[DIRECTORY] = partial(directory_host, parts, told=_told(config))
     return Hosts(parts.ingest, parts.arrivals, makers)
+
+
+def _told(config: Config) -> list[str] | None:
+    """Return what members are told of where this node is reached; None for nothing."""
+    if not config.discovery.directory:
+        return None
+    return [url for url in own_addresses(config) if may_be_outside(url)]
 
 
 def _service_host(

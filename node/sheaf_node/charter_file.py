@@ -208,6 +208,14 @@ def join_charter(current: CharterFile, home: Path) -> Federation:
     return federation
 
 
+def federation_of(current: CharterFile) -> Federation:
+    """Return the federation that a file's certificates make, all of them verified.
+
+    Raises RemoteProtocolError `charter.*`.
+    """
+    return _checked(current)
+
+
 def make_charter_file(
     chain: Chain, key_ops: Callable[[CoopId], Sequence[KeyOp]], *, most: int = MAX_FILE
 ) -> bytes:

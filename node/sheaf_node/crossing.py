@@ -120,7 +120,7 @@ class Crossings:
     def control(self) -> Control:
         """The charters and key logs held, foreign ones too."""
         known: Mapping[FederationId, Federation]
-        known = {**self._ingest.foreign, **self._ingest.federations}
+        known = {**self._ingest.known.foreign, **self._ingest.federations}
         return Control(federations=known, keys=self._store.key_logs)
 
     def advance(self, limit: int = 512) -> bool:

@@ -19,6 +19,14 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def new_private_file(path: Path) -> int:
+    """Return the descriptor of a new file that its owner alone can read. Raises OSError.
+
+    A file or a link that is there already is not followed: somebody may have put it in the way.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Put a file in place whole, or leave what is there. Raises OSError.
 

@@ -17,10 +17,12 @@ from sheaf_protocol.records import Erase, Restore, kind_of
 from sheaf_protocol.retention import LASTING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sheaf_node.ingest import Ingest
     from sheaf_node.store import Store, StoredEntry
+    from sheaf_node.store.effects import Effects
+    from sheaf_node.store.receipt import NewReceipt, Told
     from sheaf_protocol.digest import CoopId
 
 LEAST_DIGITS: Final = 8
@@ -36,12 +38,20 @@ class Erased:
 
 
 class Erasing:
-    """What this co-op erases and restores. Each is safe to repeat."""
+    """What this co-op erases and restores. Each is safe to repeat.
+
+    `receipt_of` makes the receipt that is kept with what is published; see `store.receipt`.
+    """
 
     def __init__(self, store: Store, ingest: Ingest, own: CoopId) -> None:
         self._store, self._ingest, self._own = store, ingest, own
 
-    async def erase(self, digits: str, reason: str | None = None) -> Erased:
+    async def erase(
+        self,
+        digits: str,
+        reason: str | None = None,
+        receipt_of: Callable[[Told[Erased]], NewReceipt | None] = lambda _: None,
+    ) -> Erased:
         """Ask all members to delete the payload of an entry whose id begins with these digits.
 
         Raises Refusal `erase.unknown`, `erase.not_own`, `erase.kind`, and those of publishing.
@@ -49,13 +59,22 @@ class Erasing:
         target = self._find(digits)
         if target.kind in LASTING:
             raise Refusal("erase.kind", f"expected another kind of entry than {target.kind}")
+        records = []
         if target.absence != ERASED:
-            record = Erase(entry=target.id, reason=UNSET if reason is None else reason)
-            await self._publish(target, [record])
-        at_ms = self._store.erasures.erased_at(target.id, target.header) or 0
-        return Erased(entry=target, deleted_at_ms=at_ms + ERASE_AFTER_MS)
+            records = [Erase(entry=target.id, reason=UNSET if reason is None else reason)]
 
-    async def restore(self, digits: str) -> StoredEntry:
+        def told(effects: Effects) -> Erased:
+            taken = [mark.taken_ms for _, mark in effects.marks] or [self._erased_at(target)]
+            return Erased(entry=target, deleted_at_ms=taken[0] + ERASE_AFTER_MS)
+
+        await self._publish(target, records, receipt_of(told))
+        return Erased(entry=target, deleted_at_ms=self._erased_at(target) + ERASE_AFTER_MS)
+
+    async def restore(
+        self,
+        digits: str,
+        receipt_of: Callable[[Told[StoredEntry]], NewReceipt | None] = lambda _: None,
+    ) -> StoredEntry:
         """Take back all that erases an entry, and return the entry.
 
         Raises Refusal `erase.unknown`, `erase.not_own`, `erase.not_erased`, `erase.too_late`, and
@@ -70,8 +89,12 @@ class Erasing:
         if any(now_ms > erase.time_ms + ERASE_AFTER_MS for erase in erases):
             detail = "expected a restore within 72 hours of the erase: other nodes have deleted it"
             raise Refusal("erase.too_late", detail)
-        await self._publish(target, [Restore(erase=erase.id) for erase in erases])
+        records = [Restore(erase=erase.id) for erase in erases]
+        await self._publish(target, records, receipt_of(lambda _: target))
         return self._store.entry(target.id) or target
+
+    def _erased_at(self, target: StoredEntry) -> int:
+        return self._store.erasures.erased_at(target.id, target.header) or 0
 
     def _find(self, digits: str) -> StoredEntry:
         is_hex = len(digits) % 2 == 0 and set(digits) <= set("0123456789abcdef")
@@ -90,6 +113,14 @@ class Erasing:
             raise Refusal("erase.not_own", detail)
         return entry
 
-    async def _publish(self, target: StoredEntry, records: Sequence[Erase | Restore]) -> None:
+    async def _publish(
+        self,
+        target: StoredEntry,
+        records: Sequence[Erase | Restore],
+        receipt: NewReceipt | None,
+    ) -> None:
         drafts = [Draft(kind=kind_of(each), body=encode(each)) for each in records]
-        await self._ingest.publish(target.header.fid, drafts)
+        if drafts:
+            await self._ingest.publish(target.header.fid, drafts, receipt=receipt)
+        elif receipt is not None:
+            await self._ingest.keep(receipt)

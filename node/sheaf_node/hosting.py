@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from sheaf_node.events import Arrivals
     from sheaf_node.ingest import Ingest
@@ -43,11 +44,17 @@ class Hosts:
             fid: {name: make(federation) for name, make in makers.items()}
             for fid, federation in ingest.federations.items()
         }
+        self._waiting = list(self)
+        """Those that are not run yet. They answer all the same."""
 
     @property
     def by_federation(self) -> Mapping[FederationId, Mapping[str, ServiceHost]]:
-        """The hosts by federation, in the order of joining, and by service."""
-        return self._hosts
+        """The hosts by federation, in the order of joining, and by service.
+
+        A federation that was entered this moment has its hosts, whether or not any is run: whoever
+        looks first makes them.
+        """
+        return _ByFederation(self._hosts, self._enter)
 
     def __iter__(self) -> Iterator[ServiceHost]:
         return (host for hosts in list(self._hosts.values()) for host in hosts.values())
@@ -59,26 +66,29 @@ class Hosts:
     async def run(self) -> None:
         """Run all hosts, and those of federations that are entered meanwhile, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for host in self:
-                tasks.create_task(host.run())
+            tasks.create_task(self._hand_over())
             while True:
                 seen = self._arrivals.control
-                for host in self._entered():
-                    tasks.create_task(host.run())
-                tasks.create_task(self._hand_over())
+                self._enter()
+                while self._waiting:
+                    tasks.create_task(self._waiting.pop(0).run())
                 await self._arrivals.wait_control_beyond(seen)
 
     async def _hand_over(self) -> None:
         """Say whom our writer succeeds, so that its services go on with what that one began.
 
-        What keeps it from being said is told when a service publishes, which says it as well.
+        What keeps it from being said is told when a service publishes, which says it as well. One
+        task does it, however often control items come, since each time may wait for the disk.
         """
-        for fid in list(self._hosts):
-            with suppress(LocalProtocolError):
-                await self._ingest.hand_over(fid)
+        while True:
+            seen = self._arrivals.control
+            for fid in list(self._ingest.federations):
+                with suppress(LocalProtocolError):
+                    await self._ingest.hand_over(fid)
+            await self._arrivals.wait_control_beyond(seen)
 
-    def _entered(self) -> Iterator[ServiceHost]:
-        """Make and yield the hosts of federations that have none."""
+    def _enter(self) -> None:
+        """Make the hosts of federations that have none."""
         for fid, federation in self._ingest.federations.items():
             if fid in self._hosts:
                 continue
@@ -90,7 +100,28 @@ class Hosts:
                     # Its settings are wrong; but nobody is to stop a node by admitting it.
                     _LOG.error("service %s does not start: %s", name, refusal)
                 else:
-                    yield hosts[name]
+                    self._waiting.append(hosts[name])
+
+
+class _ByFederation(Mapping["FederationId", Mapping[str, "ServiceHost"]]):
+    """The hosts, after those that are missing were made."""
+
+    def __init__(
+        self, hosts: Mapping[FederationId, Mapping[str, ServiceHost]], enter: Callable[[], None]
+    ) -> None:
+        self._hosts, self._enter = hosts, enter
+
+    def __getitem__(self, fid: FederationId) -> Mapping[str, ServiceHost]:
+        self._enter()
+        return self._hosts[fid]
+
+    def __iter__(self) -> Iterator[FederationId]:
+        self._enter()
+        return iter(list(self._hosts))
+
+    def __len__(self) -> int:
+        self._enter()
+        return len(self._hosts)
 
 
 def require_host(

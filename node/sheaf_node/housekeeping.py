@@ -1,4 +1,4 @@
-"""What a node forgets, and when: erased and expired payloads, logs of writers long gone.
+"""What a node forgets, and when: erased and expired payloads, logs of writers long gone, receipts.
 
 Runs at the start and then hourly, in small transactions, by the node's own clock. Which payloads
 may go is the protocol's to say (spec 04, section 6; spec 05, section 7); a service may ask for one
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from sheaf_node.store import Change
 from sheaf_node.store.model import ERASED, PAST, WITHHELD, Absent
+from sheaf_node.store.receipt import KEPT_MS
 from sheaf_protocol.digest import log_id
 from sheaf_protocol.limits import EXPIRE_GRACE_MS, RETENTION_MS
 from sheaf_protocol.retention import is_expired, is_retired, may_drop_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from sheaf_node.clock import Clock
     from sheaf_node.events import Arrivals
@@ -46,8 +47,13 @@ class Housekeeping:
         clock: Clock,
         keeps: Callable[[EntryId], bool],
         retention_days: int = 0,
+        beside: Callable[[int], Awaitable[object]] | None = None,
     ) -> None:
-        """`keeps` says whether a service needs an entry; `retention_days` 0 keeps all logs."""
+        """`keeps` says whether a service needs an entry; `retention_days` 0 keeps all logs.
+
+        `beside` forgets what lies beside the store, of which the time is all that it is told.
+        """
+        self._beside = beside
         self._store, self._arrivals, self._clock, self._keeps = store, arrivals, clock, keeps
         self._delete_after_ms = max(RETENTION_MS, retention_days * _DAY_MS)
         self._deletes_logs = retention_days > 0
@@ -66,10 +72,13 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """Forget all that is due by now. What is undone half way is done the next time."""
+        if self._beside is not None:
+            await self._beside(self._clock.now_ms())
         await self.retire()
         await self._mind_absences()
         await self._drop_erased()
         await self._drop_expired()
+        await self._drop_receipts()
         if self._deletes_logs:
             await self._forget_logs()
 
@@ -116,6 +125,11 @@ class Housekeeping:
             due = [entry for entry in found if self._may_drop(entry)]
             kept += len(found) - len(due)
             await self._note(Absent(entry=entry, absence=entry.absence or PAST) for entry in due)
+
+    async def _drop_receipts(self) -> None:
+        before_ms = self._clock.now_ms() - KEPT_MS
+        while found := self._store.receipts.receipts_before(before_ms, STEP):
+            await self._store.commit(Change(dropped_receipts=found))
 
     async def _forget_logs(self) -> None:
         for log, writer in [each for cid in self._store.key_logs for each in self._logs_of(cid)]:

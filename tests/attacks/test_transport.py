@@ -149,7 +149,9 @@ async def test_head_of_a_request_that_drips_in_is_not_waited_for(world: World) -
             await asyncio.sleep(0.05)
 
         async with asyncio.timeout(SOON_S):
-            assert await ending == b""
+            # What was on its way when the node hung up has it answer with a reset.
+            with suppress(ConnectionResetError):
+                assert await ending == b""
         writer.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,10 +46,16 @@ class Api:
         return (await self._ask("GET", path, READING_S)).value
 
     async def post(
-        self, path: str, *, json: Any = None, data: str | None = None, within_s: float = WRITING_S
+        self,
+        path: str,
+        *,
+        key: str,
+        json: Any = None,
+        data: str | None = None,
+        within_s: float = WRITING_S,
     ) -> Answer:
-        """Return what became of a POST."""
-        return await self._ask("POST", path, within_s, json=json, data=data)
+        """Return what became of a POST; by its `key` the node knows it when it comes again."""
+        return await self._ask("POST", path, within_s, key, json=json, data=data)
 
     async def log_after(self, arrival: int) -> list[Mapping[str, Any]] | None:
         """Return all entries that arrived later, or None where the node does not answer."""
@@ -62,9 +69,12 @@ class Api:
                 return entries
             arrival = page["next"]
 
-    async def _ask(self, method: str, path: str, within_s: float, **body: Any) -> Answer:
+    async def _ask(
+        self, method: str, path: str, within_s: float, key: str | None = None, **body: Any
+    ) -> Answer:
         try:
             headers = {"Authorization": f"Bearer {read_token(self._home)}"}
+            headers |= {} if key is None else {"Idempotency-Key": key}
             timeout = aiohttp.ClientTimeout(total=within_s)
             async with self._session.request(
                 method, self._url + path, headers=headers, timeout=timeout, **body
@@ -78,7 +88,14 @@ class Api:
             return Answer(outcome=Outcome.OK, value=value)
         if response.status >= 500:
             return Answer(outcome=Outcome.UNKNOWN, said=str(value["code"]))
-        return Answer(outcome=Outcome.FAIL, said=str(value["code"]), is_refused=True)
+        # An earlier attempt under the same key may be at work; what becomes of that one is unknown.
+        is_refused = "Retry-After" not in response.headers
+        return Answer(outcome=Outcome.FAIL, said=str(value["code"]), is_refused=is_refused)
+
+
+def new_key() -> str:
+    """Return the name of something that is to be done once, however often it is asked for."""
+    return secrets.token_hex(16)
 
 
 def new_session() -> aiohttp.ClientSession:

@@ -1,7 +1,8 @@
 """What the co-ops do while the weather is bad: publish lines, ask for holds, answer grants.
 
 Everything has a name of its own before it is first asked for, and what got no answer is asked for
-again under the same name. Each attempt goes into the history with its outcome.
+again under the same name, and with the same `Idempotency-Key`. Each attempt goes into the history
+with its outcome.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.chaos.api import WRITING_S
+from tests.chaos.api import WRITING_S, new_key
 from tests.chaos.history import Operation, Outcome, Scarce, Shown
 
 if TYPE_CHECKING:
@@ -171,10 +172,11 @@ class Workload:
     async def _insist(
         self, node: TownNode, kind: str, key: str, call: Callable[..., Awaitable[Answer]]
     ) -> None:
-        """Ask until it is ok or was refused by a rule; give up after a few times."""
+        """Ask under one key until it is ok or refused by a rule; give up after a few times."""
+        request = new_key()
         for _ in range(ATTEMPTS):
             invoked_s = self.now_s()
-            answer = await call(within_s=self.patience_s)
+            answer = await call(key=request, within_s=self.patience_s)
             self._history.operations.append(
                 Operation(
                     kind=kind,
@@ -213,7 +215,8 @@ async def publish_capacity(owner: TownNode, ref: str, total: int) -> str:
         "window": {"from_ms": 0, "to_ms": 2**50},
     }
     body = {"record": record, "refs": []}
-    answer = await owner.api.post("records/capacity.publish", json=body, within_s=30.0)
+    path = "records/capacity.publish"
+    answer = await owner.api.post(path, key=new_key(), json=body, within_s=30.0)
     if answer.outcome is not Outcome.OK:
         raise RuntimeError(f"expected a capacity to be published, got {answer.said}")
     return str(answer.value["id"])

@@ -27,7 +27,7 @@ from sheaf_protocol.proof import Run
 from sheaf_protocol.records import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sheaf_node.ingest import Item
     from sheaf_node.store import StoredEntry
@@ -301,10 +301,12 @@ class HidesForkProofs(Store):
 class ShowsForksAsHeads(Store):
     """A forked log is shown at the head of the branch that came first."""
 
-    def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
+    def frontier(
+        self, fid: FederationId, only: Iterable[LogId] | None = None
+    ) -> dict[LogId, LogState]:
         return {
             log: self._at_head(log) if state.is_forked else state
-            for log, state in super().frontier(fid).items()
+            for log, state in super().frontier(fid, only).items()
         }
 
     def _at_head(self, log: LogId) -> LogState:

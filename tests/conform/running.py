@@ -102,7 +102,7 @@ async def running(folder: Path, coop: TestCoop, kit: Kit, build: Build) -> Async
 
 
 async def _adopt(ingest: Ingest, chain: Chain, node: TestCoop, members: Sequence[TestCoop]) -> None:
-    ingest.adopt(chain.federation.fid)
+    ingest.known.adopt(chain.federation.fid)
     key_logs = {each.cid: each.key_ops for each in (node, *members)}
     for certificate in chain.certificates:
         await ingest.receive_certificate(certificate, key_logs=key_logs, wanted=True)

@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+from tests.long import only_at_length
 
 
 def _require_whole(outcome: dict) -> None:
@@ -48,7 +49,11 @@ def test_the_story_ends_with_every_node_agreeing(start_demo):
     "victims",
     [
         pytest.param(["tarset", "redesdale"], id="coordinator-and-matcher"),
-        pytest.param(["tyne-mills", "cheviot", "wooler"], id="wholesaler-haulier-and-a-buyer"),
+        pytest.param(
+            ["tyne-mills", "cheviot", "wooler"],
+            id="wholesaler-haulier-and-a-buyer",
+            marks=only_at_length,
+        ),
     ],
 )
 def test_a_node_killed_at_any_moment_catches_up(start_demo, victims):

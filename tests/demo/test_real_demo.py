@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 
+from tests.long import only_at_length
+
 BEST_KNOWN_MINUTES = 732
 
 
@@ -39,6 +41,7 @@ def test_the_real_week_comes_out_exact(start_demo, week, transport):
     assert sum(coop["goods_minor"] for coop in outcome["per_coop"]) == 3_774_875
 
 
+@only_at_length
 def test_another_salt_and_half_a_week_come_out_exact(start_demo, week, tmp_path):
     # Figures by a separate program that follows the rule's text with plain dictionaries.
     expected = {

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.node.ports import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -26,7 +30,7 @@ def _block(heading: str) -> list[str]:
 
 
 @pytest.fixture
-def shell(tmp_path, free_ports):
+def shell(tmp_path):
     """Run a command in an empty folder with a home of its own."""
     environment = os.environ | {
         "SHEAF_HOME": str(tmp_path / "home"),
@@ -49,24 +53,17 @@ def shell(tmp_path, free_ports):
     return run
 
 
-@pytest.fixture
-def free_ports() -> list[str]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return [str(one.getsockname()[1]), str(other.getsockname()[1])]
-
-
-def test_a_node_of_your_own_works_as_written(shell, tmp_path, free_ports):
+def test_a_federation_by_hand_works_as_written(shell, tmp_path):
     (tmp_path / "list.csv").write_text(
         "item,quantity,unit,max_price,currency\nEWE-NUTS-25,40,bag,9.50,GBP\n"
     )
-    ports = f" --peer-port {free_ports[0]} --local-port {free_ports[1]}"
+    peer_port, local_port = free_ports(2)
+    ports = f" --peer-port {peer_port} --local-port {local_port}"
     server = None
     try:
-        for command in _block("A node of your own"):
+        for command in _block("A federation by hand"):
             if command == "sheaf serve":
-                server = _serve(tmp_path)
+                server = _serve(tmp_path / "home")
             elif command.startswith("sheaf init") and "--home" not in command:
                 shell(command + ports)
             else:
@@ -86,9 +83,50 @@ def test_a_node_of_your_own_works_as_written(shell, tmp_path, free_ports):
     assert server.returncode == 0
 
 
-def _serve(folder: Path) -> subprocess.Popen[str]:
+def test_two_co_ops_meet_by_six_commands_as_written(shell, tmp_path):
+    (tmp_path / "list.csv").write_text(
+        "item,quantity,unit,max_price,currency\nEWE-NUTS-25,40,bag,9.50,GBP\n"
+    )
+    commands = [command for command in _block("Two co-ops, six commands") if command]
+    ports = iter(free_ports(4))
+    servers, link = [], ""
+    try:
+        for command in commands:
+            typed = command.replace("LINK", link)
+            for default in ("8450", "8451"):
+                typed = typed.replace(default, str(next(ports)) if default in typed else default)
+            if typed.startswith("sheaf serve"):
+                servers.append(_serve(tmp_path / ("mill" if "mill" in typed else "home")))
+            elif typed.startswith("sheaf init"):
+                shell(f"{typed} --peer-port {next(ports)} --local-port {next(ports)}")
+            else:
+                more = " --name Mill --yes" if typed.startswith("sheaf join") else ""
+                told = shell(typed + more)
+                link = next(iter(re.findall(r"http://\S+#\S{66}", told)), link)
+        _until(lambda: "2 members, 6 entries" in shell("sheaf status"))
+    finally:
+        for server in servers:
+            server.terminate()
+            server.communicate(timeout=30)
+
+    assert len(commands) == 6
+    assert len(servers) == 2
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) < 120
+
+
+def _serve(home: Path) -> subprocess.Popen[str]:
     server = subprocess.Popen(
-        [sys.executable, "-m", "sheaf_node", "serve", "--home", str(folder / "home")],
+        [sys.executable, "-m", "sheaf_node", "serve", "--home", str(home)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -9,7 +9,17 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tests.durability import errors, errors_recorded, flips, full, kill, power_cut, recorded
+from tests.durability import (
+    errors,
+    errors_recorded,
+    flips,
+    full,
+    full_home,
+    kill,
+    power_cut,
+    recorded,
+    repeat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +98,18 @@ def _kill(given: argparse.Namespace) -> dict[str, Any]:
     return _with_planted(given, run, {"acknowledge first": {"program": kill.ACKNOWLEDGES_FIRST}})
 
 
+def _repeat(given: argparse.Namespace) -> dict[str, Any]:
+    tally = asyncio.run(repeat.run(given.kills, given.seed))
+    wrong = tally.twice + tally.lost + tally.other_answers + len(tally.faults)
+    result = {**asdict(tally), "ok": not wrong}
+    if given.planted:
+        kills = max(10, given.kills // 20)
+        planted = asyncio.run(repeat.run(kills, given.seed, repeat.RECEIPTS_APART))
+        result["planted receipts apart"] = asdict(planted)
+        result["ok"] = result["ok"] and planted.twice > 0
+    return result
+
+
 def _errors(given: argparse.Namespace) -> dict[str, Any]:
     reports = errors.run(given.step)
     result: dict[str, Any] = {name: asdict(report) for name, report in reports.items()}
@@ -100,7 +122,7 @@ def _errors(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _full(_: argparse.Namespace) -> dict[str, Any]:
-    found = full.run()
+    found = full.run() + full_home.run()
     return {"found": found, "ok": not found}
 
 
@@ -117,6 +139,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "power_cut": _power_cut,
     "recorded": _recorded,
     "kill": _kill,
+    "repeat": _repeat,
     "errors": _errors,
     "full": _full,
     "flips": _flips,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.durability import full
+from tests.durability import full, full_home
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,3 +18,8 @@ def test_a_store_whose_files_may_not_grow_stops_and_goes_on_when_they_may(tmp_pa
 @pytest.mark.skipif(not full.has_namespaces(), reason=full.NO_NAMESPACES)
 def test_a_full_file_system_loses_nothing_and_a_node_refuses_before_it_is_full() -> None:
     assert full.run() == []
+
+
+@pytest.mark.skipif(not full.has_namespaces(), reason=full.NO_NAMESPACES)
+def test_a_full_disk_refuses_a_backup_and_an_upgrade_and_harms_no_home() -> None:
+    assert full_home.run() == []

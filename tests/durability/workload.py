@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from sheaf_node.store import Change, NewEntry, Store
 from sheaf_node.store.model import ERASED, Absent
+from sheaf_node.store.receipt import NewReceipt
 from sheaf_protocol.codec import encode
-from sheaf_protocol.digest import FederationId
+from sheaf_protocol.digest import Digest, FederationId
 from sheaf_protocol.envelope import open_header
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import begin_history
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from sheaf_node.store import StoredEntry
+    from sheaf_node.store.effects import Effects
     from sheaf_protocol.digest import EntryId, WriterId
 
 FID = FederationId(bytes(32))
@@ -74,7 +76,7 @@ async def work(
         entry = NewEntry(id=envelope.id, log=header.log, envelope=envelope, header=header)
         if acknowledges_first:
             told(header.seq, entry.id)
-        await store.commit(Change(entries=[entry]))
+        await store.commit(Change(entries=[entry], receipt=_receipt(entry.id)))
         told(header.seq, entry.id)
 
     try:
@@ -122,7 +124,23 @@ def judge(store: Store, acknowledged: dict[int, EntryId]) -> Verdict:
         after = page[-1].arrival
     held = {entry.header.seq: entry.id for entry in entries}
     lost = sum(held.get(seq) != id_ for seq, id_ in acknowledged.items())
-    return Verdict(lost=lost, faults=judge_chain(entries))
+    return Verdict(lost=lost, faults=judge_chain(entries) + _judge_receipts(store, entries))
+
+
+def _receipt(id_: EntryId) -> NewReceipt:
+    def reply(effects: Effects) -> bytes:
+        return str(effects.entries[-1].arrival).encode()
+
+    return NewReceipt(id=Digest(id_), request=Digest(id_), taken_ms=0, reply=reply)
+
+
+def _judge_receipts(store: Store, entries: Sequence[StoredEntry]) -> list[str]:
+    """Return what is wrong with the receipts: each entry has one, and each of them an entry."""
+    kept = {
+        bytes(each.id): each.reply for each in store.receipts.receipts_before(1, len(entries) + 1)
+    }
+    told = {bytes(entry.id): str(entry.arrival).encode() for entry in entries}
+    return [] if kept == told else ["a receipt without its entry, or an entry without its receipt"]
 
 
 def judge_chain(entries: Sequence[StoredEntry]) -> list[str]:

@@ -18,7 +18,7 @@ from tests.node.taking import make_keyring
 
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.clock import SystemClock
-from sheaf_node.config import Config, Limits, PeerAddress, Waits
+from sheaf_node.config import Config, CoopRule, Limits, PeerAddress, Waits
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Draft, Ingest
 from sheaf_node.peering import Peering
@@ -45,7 +45,7 @@ from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop, make_f
 from sheaf_protocol.testing.link_pair import identity_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from sheaf_node.clock import Clock
@@ -154,6 +154,7 @@ class World:
         has_certificate: bool = True,
         adopts: bool = False,
         subscription: Filter | None = None,
+        rules: Mapping[str, CoopRule] | None = None,
     ) -> RunningNode:
         """Start a co-op's node on its own folder, as left by the last run.
 
@@ -167,6 +168,7 @@ class World:
             peers=[PeerAddress(url=d if isinstance(d, str) else d.url) for d in dials],
             waits=waits,
             limits=limits or Limits(),
+            coops=dict(rules or {}),
         )
         store = Store.open(self.folder / coop.name / "sheaf.db", random=os.urandom)
         ingest = Ingest(
@@ -183,7 +185,7 @@ class World:
         for other in known:
             await ingest.receive_key_ops(other.cid, other.key_ops)
         if adopts:
-            ingest.adopt(self.certificate.fid)
+            ingest.known.adopt(self.certificate.fid)
         if has_certificate:
             await ingest.receive_certificate(self.certificate)
         parts = Parts(

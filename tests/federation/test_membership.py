@@ -87,7 +87,7 @@ class Town:
             await asyncio.sleep(0.002)
 
     def seen_by(self, node: RunningNode) -> Federation:
-        return node.ingest.federations.get(self.fid) or node.ingest.foreign[self.fid]
+        return node.ingest.federations.get(self.fid) or node.ingest.known.foreign[self.fid]
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_joiner_is_told_of_its_admission_and_then_of_everything(town: Town
     dale = await town.start(DALE, hill)
     await hill.publish(3)
     lake = await town.start(LAKE, hill, adopts=True, has_certificate=False)
-    hill.ingest.welcome(town.fid, frozenset({town.lake.cid}))
+    hill.ingest.known.welcome(town.fid, frozenset({town.lake.cid}))
     await town.until(lambda: town.fid in lake.store.chains)
     assert lake.store.arrival == 0
 
@@ -148,7 +148,7 @@ async def test_stranger_is_let_in_once_it_is_a_candidate(town: Town) -> None:
     await town.until(lambda: lake.peering.dials()[0].reason is not None)
     reason = lake.peering.dials()[0].reason
 
-    hill.ingest.welcome(town.fid, frozenset({town.lake.cid}))
+    hill.ingest.known.welcome(town.fid, frozenset({town.lake.cid}))
 
     await town.until(lambda: lake.peering.dials()[0].is_linked)
     assert reason == "the node there is in no federation with this co-op, or does not know so yet"
@@ -158,7 +158,7 @@ async def test_key_log_of_a_candidate_reaches_all_members(town: Town) -> None:
     hill = await town.start(HILL)
     dale = await town.start(DALE, hill)
     for node in (hill, dale):
-        node.ingest.welcome(town.fid, frozenset({town.lake.cid}))
+        node.ingest.known.welcome(town.fid, frozenset({town.lake.cid}))
 
     await town.start(LAKE, hill, adopts=True, has_certificate=False)
 
@@ -168,7 +168,7 @@ async def test_key_log_of_a_candidate_reaches_all_members(town: Town) -> None:
 async def test_candidate_sees_no_data_and_no_other_candidate(town: Town) -> None:
     hill = await town.start(HILL)
     other = make_coop("Other", now_ms=town.world.now_ms)
-    hill.ingest.welcome(town.fid, frozenset({town.lake.cid, other.cid}))
+    hill.ingest.known.welcome(town.fid, frozenset({town.lake.cid, other.cid}))
     await hill.ingest.receive_key_ops(other.cid, other.key_ops)
     await hill.publish()
 

@@ -87,7 +87,7 @@ class Row(Town):
 
     def knows(self, node: RunningNode, number: int) -> bool:
         """Whether a node knows of another federation what there is to know."""
-        held = node.ingest.foreign.get(self.fid_of(number))
+        held = node.ingest.known.foreign.get(self.fid_of(number))
         return held == self.chains[number].federation
 
 

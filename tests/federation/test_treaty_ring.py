@@ -247,12 +247,12 @@ async def test_a_bridge_that_forwards_a_kind_not_listed_is_blamed(ring: Ring) ->
 async def test_a_bridge_that_forwards_after_the_end_is_blamed(ring: Ring) -> None:
     await ring.end("CA")
     epoch = ring.chains["C"].federation.charter.epoch
-    span = ring.span.node.ingest
+    pairs = [(ring.span, "A"), (ring.span, "C"), (ring.dale, "A"), (ring.tarn, "C")]
     await ring.until(
         lambda: all(
-            span.federations[ring.fid(name)].charter.epoch
+            member.node.ingest.federations[ring.fid(name)].charter.epoch
             == ring.chains[name].federation.charter.epoch
-            for name in ("A", "C")
+            for member, name in pairs
         )
     )
     assert epoch == 3

@@ -81,7 +81,7 @@ def make_backed(home: Path, *, sheets: int = 1, needed: int = 1, name: str = "Hi
         needed=needed,
     )
     write_settings(home, initial_config(name=name, peer_port=8440, local_port=8441))
-    coop = _coop_of(home)
+    coop = coop_of(home)
     return Backed(home, coop, LogAuthor(coop, FID))
 
 
@@ -145,7 +145,7 @@ def left_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _coop_of(home: Path) -> TestCoop:
+def coop_of(home: Path) -> TestCoop:
     keyring, files = load_keyring(home), read_files(home)
     assert keyring.manager is not None
     return TestCoop(

@@ -14,15 +14,18 @@ from .test_cli_identity import (
     REFUSED,
     command,
     done,
+    ended,
     shown,
 )
 
 
 def run(*args: object, told: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command as a process, as a manager does."""
-    return subprocess.run(
-        command(*args), input=told, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+    """Run a command as a manager does, in this process: with as much typed, and no terminal."""
+    result = ended(*args, told=told)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    given = [str(arg) for arg in args]
+    return subprocess.CompletedProcess(given, result.exit_code, result.stdout, result.stderr)
 
 
 def ran(*args: object, told: str = "") -> str:

@@ -78,7 +78,7 @@ class Node:
         )
         self.is_open = True
         await self.ingest.receive_key_ops(self.coop.cid, self.coop.key_ops)
-        self.ingest.adopt(self.commons.genesis.fid)
+        self.ingest.known.adopt(self.commons.genesis.fid)
         self.start()
 
     async def close(self) -> None:

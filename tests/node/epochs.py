@@ -137,7 +137,7 @@ class Site:
     async def begin(self) -> None:
         for coop in self.growing.everyone:
             await self.ingest.receive_key_ops(coop.cid, coop.key_ops)
-        self.ingest.adopt(self.growing.fid)
+        self.ingest.known.adopt(self.growing.fid)
         await self.ingest.receive_certificate(self.growing.genesis)
 
     async def take(self, *certificates: Certificate) -> None:
@@ -161,7 +161,7 @@ class Site:
         await self.store.close()
         self.store = Store.open(self.folder / "sheaf.db", random=bytes)
         self.ingest = open_ingest(self.store, self.coop, self.arrivals)
-        self.ingest.adopt(self.growing.fid)
+        self.ingest.known.adopt(self.growing.fid)
 
 
 def open_pool(author: LogAuthor, fee_bps: int = 500) -> Envelope:

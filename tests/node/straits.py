@@ -291,7 +291,9 @@ class Straits:
         """Certify a change and let the open nodes that care know."""
         self.certify(name, change, ballot)
         for node in self.nodes.values():
-            if node.is_open and (name in self.homes(node) or self.fid(name) in node.ingest.foreign):
+            if node.is_open and (
+                name in self.homes(node) or self.fid(name) in node.ingest.known.foreign
+            ):
                 await node.tell(name)
 
     def level(self, level: Any, per_day: int | None = None) -> Change:

@@ -18,11 +18,12 @@ import pytest
 from aiohttp import ClientSession, web
 from tests.node.taking import make_keyring
 
-from sheaf_node.api import LocalApi, guard, read_token, write_token
+from sheaf_node.api import LocalApi, problem, read_token, write_token
 from sheaf_node.api.server import MAX_BODY, MAX_CONNECTIONS
 from sheaf_node.blobs import Blobs, Fetching
 from sheaf_node.bridging import bridging_host
 from sheaf_node.clock import ManualClock
+from sheaf_node.directory import directory_host
 from sheaf_node.events import Arrivals
 from sheaf_node.governance import governance_host
 from sheaf_node.ingest import Ingest
@@ -40,6 +41,8 @@ from sheaf_protocol.subscription import Filter
 from sheaf_protocol.testing.author import START_MS, LogAuthor, make_coop, make_federation
 
 DOCS = (Path(__file__).parents[2] / "docs" / "local-api.md").read_text()
+CODES = Path(__file__).parents[2] / "spec" / "errors.json"
+SENTENCES = {row["code"]: row["sentence"] for row in json.loads(CODES.read_text())}
 TOKEN = "ab" * 32
 MILL, HILL = make_coop("Mill"), make_coop("Hill Farm")
 CERTIFICATE = make_federation([(MILL, ["member"]), (HILL, ["member"])])
@@ -114,9 +117,11 @@ class Answer:
     def problem(self) -> tuple[int, str]:
         """Return status and code, once the body is seen to be a whole problem."""
         assert self.type == "application/problem+json"
-        assert set(self.body) == {"type", "title", "status", "detail", "code"}
+        keys = {"type", "title", "status", "detail", "instance", "code"}
+        assert set(self.body) - {"errors"} == keys
+        assert re.fullmatch(r"urn:sheaf:request:(unread|[0-9a-f]{16})", self.body["instance"])
         assert self.body["type"] == f"urn:sheaf:error:{self.body['code']}"
-        assert self.body["title"] == self.body["code"]
+        assert self.body["title"] == SENTENCES[self.body["code"]]
         assert self.body["status"] == self.status
         return self.status, self.body["code"]
 
@@ -135,6 +140,8 @@ class Bench:
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> Answer:
         headers = {"Authorization": f"Bearer {TOKEN}", **kwargs.pop("headers", {})}
+        if method == "POST":
+            headers.setdefault("Idempotency-Key", os.urandom(16).hex())
         url = f"http://127.0.0.1:{self.api.port}{path}"
         async with self.session.request(method, url, headers=headers, **kwargs) as response:
             return Answer(
@@ -178,6 +185,9 @@ async def opened(folder: Path, *, is_member: bool) -> AsyncIterator[Bench]:
         hosts={} if host is None else {CERTIFICATE.fid: {"counter": host}},
         peering=Links() if is_member else None,
         blobs=Fetching(blobs, clock),
+        arrivals=arrivals,
+        clock=clock,
+        random=os.urandom,
     )
     await api.start()
     async with ClientSession() as session:
@@ -417,6 +427,7 @@ async def test_a_wrong_address_is_a_problem(
         ("demand.submit", json.dumps({**POSTED, "x": 1}), "api.json"),  # an unknown key
         ("demand.submit", json.dumps({**POSTED, "refs": ["zz"]}), "api.json"),  # not hex
         ("demand.submit", json.dumps({**POSTED, "refs": ["00"]}), "api.json"),  # too short
+        ("demand.submit", json.dumps({**POSTED, "refs": ["00" * 32 + "\n"]}), "api.json"),
         ("demand.submit", '{"record": {}}', "schema.invalid"),  # not a demand
         ("demand.submit", '{"record": 7}', "schema.invalid"),  # not a map
         ("pool.lapse", json.dumps(POSTED), "schema.invalid"),  # another kind's record
@@ -490,6 +501,9 @@ async def test_a_port_in_use_is_refused_with_the_key_to_change(bench: Bench) -> 
         hosts={},
         peering=None,
         blobs=Fetching(bench.blobs, ManualClock(START_MS)),
+        arrivals=Arrivals(),
+        clock=ManualClock(START_MS),
+        random=os.urandom,
     )
 
     with pytest.raises(Refusal) as refusal:
@@ -563,7 +577,11 @@ async def test_every_command_and_view_is_in_the_manual_and_the_other_way_round(
         ServiceHost(name, factory, {}, federation=federation, parts=bench.parts)
         for name, factory in load_services().items()
     ]
-    built_in = (bridging_host(bench.parts, federation), governance_host(bench.parts, federation))
+    built_in = (
+        bridging_host(bench.parts, federation),
+        directory_host(bench.parts, federation, told=None),
+        governance_host(bench.parts, federation),
+    )
     for host in (*hosts, *built_in):
         name, service = host.name, host.service
         served |= {(name, "POST", command) for command in service.commands}
@@ -576,7 +594,9 @@ async def test_every_command_and_view_is_in_the_manual_and_the_other_way_round(
 def test_every_option_in_the_manual_is_known_to_its_service() -> None:
     for service, *_, options in (row for row in rows() if len(row) == 5 and "`" in row[0]):
         name = service.strip("`")
-        package = "sheaf_node" if name in {"bridging", "governance"} else "sheaf_services"
+        package = (
+            "sheaf_node" if name in {"bridging", "directory", "governance"} else "sheaf_services"
+        )
         spec = find_spec(f"{package}.{name}")
         assert spec is not None
         assert spec.origin is not None
@@ -588,9 +608,9 @@ def test_every_option_in_the_manual_is_known_to_its_service() -> None:
 def test_every_status_is_in_the_manual() -> None:
     statuses = {int(row[0]): row[1] for row in rows() if row[0].isdecimal()}
 
-    for code, status in guard.STATUS.items():
+    for code, status in problem.STATUS.items():
         assert f"`{code}`" in statuses[status]
-    assert len(statuses) == len(set(guard.STATUS.values())) + 1  # and 422 for every other
+    assert len(statuses) == len(set(problem.STATUS.values())) + 1  # and 422 for every other
     assert web.HTTPUnprocessableEntity.status_code in statuses
 
 

@@ -98,6 +98,9 @@ async def started(stack: AsyncExitStack, folder: Path, *, is_member: bool) -> Be
         hosts={},
         peering=None,
         blobs=fetching,
+        arrivals=Arrivals(),
+        clock=clock,
+        random=os.urandom,
     )
     await api.start()
     stack.push_async_callback(api.stop)

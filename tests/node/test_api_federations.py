@@ -1,5 +1,6 @@
 """The local API of a node that is in several federations, or was."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ class Bench:
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> Any:
         url = f"http://127.0.0.1:{self._api.port}/api/v1/{path}"
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": os.urandom(16).hex()}
         async with self._session.request(method, url, headers=headers, **kwargs) as answer:
             is_json = "json" in answer.content_type
             return await (answer.json() if is_json else answer.read())
@@ -70,6 +71,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             hosts=hosts.by_federation,
             peering=None,
             blobs=Fetching(blobs, books.clock),
+            arrivals=books.parts.arrivals,
+            clock=books.clock,
+            random=books.parts.random,
         )
         await api.start()
         async with ClientSession() as session:
@@ -195,7 +199,7 @@ async def test_status_tells_what_is_to_admit_us_and_what_treaties_lead_to(bench:
     joining, partner = (
         make_federation([(coop, ["member"])], coop.name, bytes(16)) for coop in strangers
     )
-    bench.ingest.adopt(joining.fid)
+    bench.ingest.known.adopt(joining.fid)
     for certificate in (joining, partner):
         await bench.ingest.receive_certificate(certificate, key_logs=key_logs, wanted=True)
 

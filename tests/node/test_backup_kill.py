@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 
 from sheaf_node.backup import create_backup, restore_backup, verify_whole
+from sheaf_node.backup.holding import held_in
+from sheaf_node.plugins.installed import Installed
 from sheaf_node.recovery import is_marked
+from sheaf_node.seats import SeatShelf
 from sheaf_node.store import DATABASE
 from sheaf_protocol.testing.author import START_MS
 
 from .backing import Backed, heads, left_in, make_written, told
+from .dying import killed as killed_at_steps
+from .lively import Lively, enliven, tokens_of
 from .test_cli_identity import command, done, found, make_home, publish, serving, sheet_in, wait_for
 
 DELAYS_S = [0.012 * step for step in range(8)]
@@ -64,10 +69,21 @@ async def hill(tmp_path: Path) -> Backed:
 
 
 @pytest.fixture
+async def small(tmp_path: Path) -> Backed:
+    return await make_written(tmp_path / "small", 3)
+
+
+@pytest.fixture
 def heavy(hill: Backed) -> Backed:
     """The same with a database that takes a while to copy."""
     weigh_down(hill, BALLAST)
     return hill
+
+
+@pytest.fixture
+def lively(heavy: Backed, tmp_path: Path) -> Lively:
+    """The same with something of everything beside the logs."""
+    return enliven(heavy.home, tmp_path / "sources", [heavy.author.head.id] * 3)
 
 
 def weigh_down(backed: Backed, size: int) -> None:
@@ -102,11 +118,11 @@ def ran(script: str, *args: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_killed_create_leaves_a_whole_backup_or_none_and_no_key(
-    heavy: Backed, tmp_path: Path
+def test_a_killed_create_leaves_a_whole_backup_or_none_and_no_secret(
+    heavy: Backed, lively: Lively, tmp_path: Path
 ) -> None:
     (tmp_path / "shelf").mkdir()
-    secrets = [path.read_bytes() for path in (heavy.home / "keys").glob("*.key")]
+    secrets = lively.secrets
 
     for number, delay_s in enumerate(DELAYS_S):
         file = tmp_path / "shelf" / str(number)
@@ -121,7 +137,9 @@ def test_a_killed_create_leaves_a_whole_backup_or_none_and_no_key(
     assert not any(name.startswith(".") for name in left_in(tmp_path / "shelf"))
 
 
-def test_a_killed_restore_leaves_a_whole_home_or_none(heavy: Backed, tmp_path: Path) -> None:
+def test_a_killed_restore_leaves_a_whole_home_that_holds_back_or_none(
+    heavy: Backed, lively: Lively, tmp_path: Path
+) -> None:
     file = tmp_path / "file"
     manifest = create_backup(heavy.home, file, created_ms=START_MS, software="").manifest
 
@@ -132,10 +150,67 @@ def test_a_killed_restore_leaves_a_whole_home_or_none(heavy: Backed, tmp_path: P
         if home.exists():
             assert heads(home) == told(manifest)
             assert is_marked(home)
+            assert may_do_nothing_yet(home, lively)
     restore_backup(file, heavy.seeds, tmp_path / "homes" / "last", now_ms=START_MS)
 
     assert heads(tmp_path / "homes" / "last") == told(manifest)
+    assert may_do_nothing_yet(tmp_path / "homes" / "last", lively)
     assert not any(name.startswith(".") for name in left_in(tmp_path / "homes"))
+
+
+def may_do_nothing_yet(home: Path, lively: Lively) -> bool:
+    """Return whether a restored home waits for a person with all that could act by itself."""
+    hook = f"webhook:{lively.hook.id}"
+    named = ["token:ci", "service:plain", "service:price_alert", hook]
+    no_token = tokens_of(home).find(lively.token) is None
+    no_link = not SeatShelf(home).open_links(START_MS)
+    return held_in(home).named == named and not list(Installed(home)) and no_token and no_link
+
+
+def test_a_restore_killed_at_its_steps_never_leaves_a_home_that_acts(
+    small: Backed, tmp_path: Path
+) -> None:
+    lively, template = small_and_lively(small, tmp_path), tmp_path / "template"
+    template.mkdir()
+    create_backup(small.home, template / "file", created_ms=START_MS, software="")
+    (template / "seed").write_bytes(small.seeds[0])
+
+    dead, done_ = death(call="restore", template=template, folder=tmp_path / "homes")
+
+    assert may_do_nothing_yet(done_ / "new", lively)
+    for folder in dead:
+        home = folder / "new"
+        if home.exists():
+            assert is_marked(home)
+            assert may_do_nothing_yet(home, lively)
+    restore_backup(dead[-1] / "file", small.seeds, dead[-1] / "other", now_ms=START_MS)
+    assert not any(name.startswith(".") for name in left_in(dead[-1]))
+
+
+def test_a_create_killed_at_its_steps_leaves_a_whole_backup_or_none(
+    small: Backed, tmp_path: Path
+) -> None:
+    small_and_lively(small, tmp_path)
+    template = tmp_path / "template"
+    template.mkdir()
+    small.home.rename(template / "hill")
+
+    dead, done_ = death(call="create", template=template, folder=tmp_path / "homes")
+
+    seeds = Backed(done_ / "hill", small.coop, small.author).seeds
+    for folder in [*dead[-2:], done_]:
+        if (folder / "made").exists():
+            verify_whole(folder / "made", seeds, folder)
+    assert (done_ / "made").exists()
+
+
+def small_and_lively(hill: Backed, folder: Path) -> Lively:
+    return enliven(hill.home, folder / "sources", [hill.author.head.id] * 3)
+
+
+def death(*, call: str, template: Path, folder: Path) -> tuple[list[Path], Path]:
+    """Die at each seventh of some hundred steps."""
+    return killed_at_steps(call, template, folder, every=7)
 
 
 @pytest.mark.parametrize("limit", [0, 40_000, BALLAST, BALLAST + 400_000])

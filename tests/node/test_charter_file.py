@@ -153,7 +153,7 @@ async def test_a_node_takes_up_the_chain_that_its_home_joined(home: Path) -> Non
     join_charter(file_of(chain), home)
 
     async with open_node(home, clock=ManualClock(START_MS), random=os.urandom) as node:
-        assert node.parts.ingest.foreign == {GENESIS.fid: chain.federation}
+        assert node.parts.ingest.known.foreign == {GENESIS.fid: chain.federation}
         assert dict(node.hosts.by_federation) == {}
 
 

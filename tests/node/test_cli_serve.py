@@ -326,7 +326,7 @@ def test_status_is_for_people_and_for_programs(running: Path) -> None:
 
     assert text.startswith(f"Hill, co-op {status['cid'][:8]}\n")
     assert "Borders\\u009b2J: 1 members" in text  # the name is shown and not obeyed
-    services = "bridging, governance, pooled_purchasing, private_demand, recovery"
+    services = "bridging, directory, governance, pooled_purchasing, private_demand, recovery"
     services += ", shipment_matching"
     assert f"Services: {services}\n" in text
     assert "Peers: 0 linked, 0 in sync\n" in text
@@ -335,7 +335,10 @@ def test_status_is_for_people_and_for_programs(running: Path) -> None:
 
 def test_status_of_a_node_in_no_federation_tells_how_to_join(home: Path) -> None:
     with serving(home):
-        assert "`sheaf federation create`" in done("status", "--home", home)
+        text = done("status", "--home", home)
+
+    said = "In no federation yet: `sheaf invite create` founds one, `sheaf join` enters one.\n"
+    assert said in text
 
 
 def test_status_tells_of_trouble(home: Path) -> None:
@@ -381,6 +384,9 @@ def test_status_tells_of_trouble(home: Path) -> None:
             {"arrival": 7, "cid": "ab" * 32, "seq": 3, "detail": "expected its payload"},
             {"arrival": 9, "cid": None, "seq": 0, "detail": "expected to read\x1b"},
         ],
+        "remote": [],
+        "webhooks": [],
+        "seats": {"seats": 0, "open_links": 0},
         "peers": [],
         "dials": [
             {"url": "ws://a", "is_linked": False, "reason": "connection\x1brefused"},
@@ -441,7 +447,7 @@ def test_the_log_says_what_has_no_effect(home: Path) -> None:
         "no_effect": "policy.role",
     }
 
-    with answering(home, http({"items": [entry], "next": 7})):
+    with answering(home, http({"items": [entry], "next": None})):
         [line] = done("log", "--home", home).splitlines()
 
     assert "2026-01-01 00:00:00" in line

@@ -6,6 +6,7 @@ Logs are told of and asked for here; no entry is sent.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,6 +30,9 @@ from sheaf_protocol.link.messages import (
 from sheaf_protocol.testing.author import START_MS, make_coop
 from sheaf_protocol.testing.link_pair import LinkPair, make_link_pair
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 HILL, DALE = make_coop("Hill"), make_coop("Dale")
 FID = FederationId(digest("test", b"federation"))
 STORE_IDS = (b"hill's store, 16", b"dale's store, 16")
@@ -43,9 +47,11 @@ class Logs:
     came: dict[LogId, int] = field(default_factory=dict)
     cursors: dict[WriterId, Cursor] = field(default_factory=dict)
 
-    def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
+    def frontier(
+        self, fid: FederationId, only: Iterable[LogId] | None = None
+    ) -> dict[LogId, LogState]:
         assert fid == FID
-        return dict(self.logs)
+        return {log: s for log, s in self.logs.items() if only is None or log in set(only)}
 
     def changed_after(self, arrival: int) -> set[LogId]:
         return {log for log, came in self.came.items() if came > arrival}
@@ -65,12 +71,13 @@ class Side:
     def __init__(self, link: Link, logs: Logs, their_store: bytes) -> None:
         self.link, self.logs = link, logs
         self.sync = DataSync(Claims())
+        self.frontiers = Frontiers(logs, Arrivals())
         self.comparing = Comparing(
             FID,
             link,
             sync=self.sync,
             store=logs,
-            frontiers=Frontiers(logs, Arrivals()),
+            frontiers=self.frontiers,
             store_id=their_store,
         )
         self.heard: list[Message] = []
@@ -128,7 +135,7 @@ class Pair:
     def settle(self) -> None:
         """Let both ends look again, as they do after a second of quiet."""
         for side in (self.hill, self.dale):
-            side.comparing.tick(is_settling=True)
+            side.comparing.tick(side.frontiers.moment(), is_settling=True)
         self.run()
 
     def _deliver(self) -> None:
@@ -315,7 +322,7 @@ def test_peer_that_tells_a_root_of_nothing_is_asked_a_few_times_only() -> None:
     pair.dale.hear(lie)
 
     for _ in range(20):
-        pair.dale.comparing.tick(is_settling=True)
+        pair.dale.comparing.tick(pair.dale.frontiers.moment(), is_settling=True)
         pair.run()
         pair.dale.sync.hear_root(lie.root, Frontiers(pair.dale.logs, Arrivals()).of(FID))
 

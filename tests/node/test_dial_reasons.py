@@ -175,6 +175,7 @@ async def test_each_fault_of_a_dial_has_words(
     [
         ("link.duplicate", "", None),  # another link is up
         ("link.bye", "", "the node there stopped or starts anew"),
+        ("link.paused", "x", "links between the two co-ops are paused by an operator"),
         ("link.version", "expected 1, got 2", "expected 1, got 2 (link.version)"),
         ("link.version", "", "the link ended (link.version)"),
     ],

@@ -27,7 +27,7 @@ from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.frontier import root
 from sheaf_protocol.testing.epoch import about, admission
 
-ORDERS = int(os.environ.get("SHEAF_FUZZ", "30"))
+ORDERS = int(os.environ.get("SHEAF_FUZZ", "15"))
 _Item: TypeAlias = Certificate | Envelope
 
 

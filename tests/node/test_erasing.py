@@ -32,7 +32,7 @@ async def test_own_entry_is_erased_and_shows_when_it_is_deleted(
 
     first, second = bench.store.entries_after(0)
     assert erased.deleted_at_ms == START_MS + ERASE_AFTER_MS
-    assert (first.absence, entry_json(first)["record"]) == (ERASED, None)
+    assert (first.absence, entry_json(first).record) == (ERASED, None)
     assert decode_record(second.kind, second.envelope.payload[16:]) == Erase(
         entry=first.id, reason="personal_data"
     )

@@ -442,6 +442,23 @@ async def test_log_of_which_a_service_keeps_an_entry_is_not_deleted(bench: Bench
     assert len(bench.store.log_after(author.log, 1)) == 3
 
 
+async def test_what_lies_beside_the_store_is_tidied_with_it(bench: Bench) -> None:
+    told: list[int] = []
+
+    async def beside(now_ms: int) -> None:
+        told.append(now_ms)
+
+    await Housekeeping(
+        store=bench.store,
+        arrivals=bench.arrivals,
+        clock=bench.clock,
+        keeps=lambda _: False,
+        beside=beside,
+    ).tidy()
+
+    assert told == [bench.clock.now_ms()]
+
+
 async def test_what_a_deleted_log_erased_stays_erased(bench: Bench) -> None:
     author, entries = retired(bench)
     await bench.receive(*entries)

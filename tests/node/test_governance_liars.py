@@ -154,7 +154,9 @@ async def test_candidates_of_one_co_op_leave_room_for_those_of_others(commons: C
     await commons.settle()
 
     expected = {coop.cid for coop in flood[:8]} | {mill.cid}
-    assert all(node.ingest.candidates[commons.genesis.fid] == expected for node in commons.nodes)
+    assert all(
+        node.ingest.known.candidates[commons.genesis.fid] == expected for node in commons.nodes
+    )
     why = {ballot["title"]: ballot["why"] for ballot in await dale.ballots()}
     assert [n for n in range(12) if why[f"Ballot {n}"] == "ballot.waits"] == [8, 9, 10, 11]
     assert why["Ballot 900"] is None

@@ -63,7 +63,7 @@ async def test_voters_are_shown_the_words_to_compare_with_the_candidate(
     shown = await dale.ballot(ballot)
     assert shown["would"] == "admit Mill as member"
     assert len(shown["candidate"]["fingerprint"].split()) == 8
-    assert dale.ingest.candidates[commons.genesis.fid] == {mill.coop.cid}
+    assert dale.ingest.known.candidates[commons.genesis.fid] == {mill.coop.cid}
 
 
 async def test_a_candidate_that_members_turn_down_is_candidate_no_more(commons: Commons) -> None:
@@ -76,7 +76,7 @@ async def test_a_candidate_that_members_turn_down_is_candidate_no_more(commons: 
     await commons.settle()
 
     assert (await hill.ballot(ballot))["state"] == "failed"
-    assert dale.ingest.candidates[commons.genesis.fid] == frozenset()
+    assert dale.ingest.known.candidates[commons.genesis.fid] == frozenset()
 
 
 async def test_a_seat_needs_a_sponsor_that_has_a_vote(commons: Commons) -> None:

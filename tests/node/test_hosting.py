@@ -87,6 +87,23 @@ async def test_services_start_in_a_federation_that_is_entered_later(bench: Bench
         await until(lambda: refs_in(hosts, OTHER.fid) == ["there"])
 
 
+async def test_a_federation_has_its_services_from_the_moment_it_is_entered(bench: Bench) -> None:
+    # Certificates come over links, which are up before services run; the local API answers by then.
+    hosts = hosts_of(bench)
+    known = hosts.by_federation
+    await bench.parts.ingest.receive_certificate(OTHER)
+    author = LogAuthor(HILL, OTHER.fid)
+    await bench.receive(author.publish(demand("there")))
+
+    host = require_host(known, OTHER.fid, "notebook")
+
+    assert await host.view("refs", Call()) == ["there"]
+    async with running(hosts):
+        await bench.receive(author.publish(demand("later")))
+        await until(lambda: refs_in(hosts, OTHER.fid) == ["there", "later"])
+    assert hosts.by_federation[OTHER.fid]["notebook"] is host
+
+
 async def test_settings_that_a_service_refuses_are_told_at_the_start(bench: Bench) -> None:
     with pytest.raises(Refusal, match=r"config\.invalid"):
         hosts_of(bench, CERTIFICATE.fid)

@@ -34,19 +34,23 @@ async def test_a_federation_that_we_are_no_member_of_is_foreign(outside: Site) -
 
     assert is_new
     assert outside.ingest.federations == {}
-    assert outside.ingest.foreign == {outside.growing.fid: outside.growing.chain.federation}
+    assert outside.ingest.known.foreign == {outside.growing.fid: outside.growing.chain.federation}
 
 
 async def test_an_adopted_federation_is_ours_once_it_admits_us(outside: Site) -> None:
     growing, ingest = outside.growing, outside.ingest
-    ingest.adopt(growing.fid)
+    ingest.known.adopt(growing.fid)
     await ingest.receive_certificate(growing.genesis)
     before = set(ingest.federations)
 
     await outside.take(growing.next(admission(growing.lake, ["member"])))
 
-    assert (before, set(ingest.federations), set(ingest.foreign)) == (set(), {growing.fid}, set())
-    assert ingest.adopted == {growing.fid}
+    assert (before, set(ingest.federations), set(ingest.known.foreign)) == (
+        set(),
+        {growing.fid},
+        set(),
+    )
+    assert ingest.known.adopted == {growing.fid}
 
 
 async def test_a_federation_that_admits_us_unasked_stays_foreign(outside: Site) -> None:
@@ -56,7 +60,7 @@ async def test_a_federation_that_admits_us_unasked_stays_foreign(outside: Site) 
     await outside.take(growing.next(admission(growing.lake, ["member"])))
     told = await outside.told(growing.author(growing.hill).append("x.note", BODY))
 
-    assert set(ingest.foreign) == {growing.fid}
+    assert set(ingest.known.foreign) == {growing.fid}
     assert told == [("held", "charter.unknown_federation")]
 
 
@@ -65,7 +69,7 @@ async def test_a_federation_is_ours_from_when_we_adopt_it(outside: Site) -> None
     await outside.ingest.receive_certificate(growing.genesis, wanted=True)
     await outside.take(growing.next(admission(growing.lake, ["member"])))
 
-    outside.ingest.adopt(growing.fid)
+    outside.ingest.known.adopt(growing.fid)
 
     assert set(outside.ingest.federations) == {growing.fid}
     assert outside.arrivals.control == control + 3
@@ -91,9 +95,9 @@ async def test_candidates_are_told_of_once(outside: Site) -> None:
     cids = frozenset({growing.lake.cid})
 
     for welcomed in (cids, cids, frozenset[object]()):
-        ingest.welcome(growing.fid, welcomed)
+        ingest.known.welcome(growing.fid, welcomed)
 
-    assert ingest.candidates == {growing.fid: frozenset()}
+    assert ingest.known.candidates == {growing.fid: frozenset()}
     assert outside.arrivals.control == control + 2
 
 

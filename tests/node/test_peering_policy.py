@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sheaf_node.address import audiences, link_address
 from sheaf_node.config import Config, Limits
 from sheaf_node.keyring import Keyring
 from sheaf_node.peering.aiohttp_network import AiohttpNetwork
-from sheaf_node.peering.dialer import audiences, link_address
 from sheaf_node.peering.exchange import glance
 from sheaf_node.peering.live import own_batches
 from sheaf_node.peering.policy import (
@@ -147,6 +147,7 @@ def test_url_gives_address_and_audience(url: str, address: str, audience: str) -
         ("ws://user:word@node.example", "a password"),
         ("ws://node.example/?a=1", "a query"),
         ("ws://node.example:99999", "no such port"),
+        ("ws://[::1", "a bracket that nothing closes"),
     ],
 )
 def test_unusable_url_is_refused(url: str, reason: str) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.node.notebook import (
     HILL,
     MILL,
     PATIENCE_S,
+    SOME,
     Bench,
     Notebook,
     demand,
@@ -22,6 +24,7 @@ from tests.node.notebook import (
 )
 
 from sheaf_node.plugins import Call, ServiceContext, ServiceHost
+from sheaf_node.plugins.guard import ServiceFault
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.testing.author import LogAuthor
 
@@ -110,3 +113,49 @@ async def test_a_command_with_a_fault_is_undone_and_the_service_goes_on(bench: B
 
     assert notebook(host).refs == ["good"]
     assert not host.is_stopped
+
+
+def leave(service: Notebook) -> None:
+    if service.refs:
+        raise SystemExit(3)
+
+
+def give_up(service: Notebook) -> None:
+    if service.refs:
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("fault", [leave, give_up])
+@pytest.mark.parametrize("where", ["fold", "decide"])
+async def test_a_service_that_would_end_the_node_ends_itself(
+    bench: Bench, where: str, fault: Callable[[Notebook], None]
+) -> None:
+    faulty, sound = bench.start(**{where: fault}), bench.start(decide=judge)
+
+    await bench.receive(LogAuthor(HILL, CERTIFICATE.fid).publish(demand("r")))
+    await until(lambda: faulty.is_stopped and bench.kinds() == ["demand.submit", "verdict"])
+
+    assert not sound.is_stopped
+
+
+async def test_a_command_that_would_end_the_node_is_a_fault_of_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = bench.host()
+    monkeypatch.setattr(Notebook, "commands", {"leave": lambda call: sys.exit(1)})
+
+    with pytest.raises(ServiceFault, match="SystemExit"):
+        await host.command("leave", Call())
+
+    assert not host.is_stopped
+
+
+async def test_a_service_that_cannot_say_what_it_keeps_keeps_all_and_is_stopped(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = bench.host()
+    await host.view("refs", Call())
+    monkeypatch.setattr(host.service, "keeps", lambda id_: 1 // 0, raising=False)
+
+    assert host.keeps(SOME)
+    assert host.is_stopped

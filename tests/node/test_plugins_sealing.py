@@ -185,7 +185,7 @@ async def test_a_body_that_may_be_for_a_lost_key_is_told_of_with_its_sender(tmp_
             dials=[],
             hosts={CERTIFICATE.fid: {"notebook": reading}},
         )
-        assert [row["code"] for row in told["unreadable"]] == ["seal.lost_key"]
+        assert [row.code for row in told.unreadable] == ["seal.lost_key"]
 
 
 async def test_a_body_for_others_is_no_lost_one_where_no_key_is_lost(tmp_path: Path) -> None:

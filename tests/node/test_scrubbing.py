@@ -179,9 +179,9 @@ async def test_status_tells_of_damage(bench: Bench, scrubbing: Scrubbing, tmp_pa
     keyring = make_keyring(bench.mill)
     status = status_json(bench.store, bench.ingest, keyring, peers=[], dials=[], hosts={})
 
-    [told] = status["damaged"]
-    assert (told["arrival"], told["cid"], told["seq"]) == (3, bench.hill.cid.hex(), 1)
-    assert "kind" in told["detail"]
+    [told] = status.damaged
+    assert (told.arrival, told.cid, told.seq) == (3, bench.hill.cid.hex(), 1)
+    assert "kind" in told.detail
 
 
 async def test_a_page_that_cannot_be_read_is_reported_and_stops_the_signing(

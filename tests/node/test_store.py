@@ -13,7 +13,11 @@ from tests.node.storing import (
     traced,
 )
 
-from sheaf_node.store import Change
+from sheaf_node.store import Change, Store
+from sheaf_node.store.planned import Planned
+from sheaf_node.store.state import Usage
+from sheaf_node.store.writer import AT_ONCE
+from sheaf_node.turns import Turns
 from sheaf_protocol.charter import Chain
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.errors import LocalProtocolError, Refusal
@@ -25,6 +29,17 @@ from sheaf_protocol.testing.author import (
     unsigned,
 )
 from sheaf_protocol.testing.chain import prove_fork
+
+
+async def used(store: Store) -> Usage:
+    """Return what the one author here takes up."""
+
+    def look(planned: Planned) -> tuple[Change, Usage]:
+        [usage] = planned.state.usage.values()
+        return Change(), usage
+
+    found, _ = await store.transact(look)
+    return found
 
 
 async def test_entries_come_back_as_they_were_stored(tmp_path: Path) -> None:
@@ -119,6 +134,49 @@ async def test_changes_brought_at_once_share_a_transaction(tmp_path: Path) -> No
 
     assert store.arrival == 40
     assert commits.count("COMMIT") <= 3  # the first may go alone; the rest waited for it
+    await store.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE])
+async def test_what_a_log_grew_by_in_one_transaction_is_known_again(
+    tmp_path: Path, count: int
+) -> None:
+    _, envelopes = authored(count)
+    store = open_store(tmp_path)
+    await asyncio.gather(*(store.commit(Change(entries=[new(e)])) for e in envelopes))
+    before = await used(store)
+    await store.close()
+
+    again = open_store(tmp_path)
+
+    assert await used(again) == before
+    assert before.entries == count
+    assert [entry.envelope for entry in again.entries_after(0, count)] == envelopes
+    await again.close()
+
+
+async def test_what_peers_bring_shares_the_commit_of_our_own_while_people_are_at_work(
+    tmp_path: Path,
+) -> None:
+    commits: list[str] = []
+    _, [*brought, own] = authored(9)
+    turns = Turns()
+    store = open_store(tmp_path, connect=traced(commits), turns=turns)
+    commits.clear()
+
+    with turns.own():
+        pass
+    bringing = [
+        asyncio.ensure_future(
+            store.transact(lambda _, e=e: (Change(entries=[new(e)]), None), is_foreign=True)
+        )
+        for e in brought
+    ]
+    await asyncio.gather(*bringing)
+    await store.commit(Change(entries=[new(own)]))
+
+    assert store.arrival == 9
+    assert commits.count("COMMIT") <= 3  # those of peers in one, unless this machine halted
     await store.close()
 
 

@@ -38,6 +38,7 @@ class Context:
             is_member=roles.__contains__,
             may=lambda cid, kind: cid in roles,
             roles=roles,
+            roles_of=roles.__getitem__,
         )
         self.said: list[tuple[str, bytes]] = []
         self.jobs: list[str] = []

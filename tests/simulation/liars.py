@@ -94,9 +94,9 @@ class Lies:
         return Envelope(bytes(header), signature, payload)
 
     def _withholding(self, real: Any) -> Any:
-        def frontier(fid: Any) -> Any:
+        def frontier(fid: Any, only: Any = None) -> Any:
             self.seen["liar withheld"] += 1
-            return {log: at for log, at in real(fid).items() if log[0] % 3}
+            return {log: at for log, at in real(fid, only).items() if log[0] % 3}
 
         return frontier
 

@@ -2,5 +2,6 @@
 
 from sheaf_node.api.server import LocalApi
 from sheaf_node.api.token import read_token, write_token
+from sheaf_node.api.tokens import Tokens
 
-__all__ = ["LocalApi", "read_token", "write_token"]
+__all__ = ["LocalApi", "Tokens", "read_token", "write_token"]

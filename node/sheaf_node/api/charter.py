@@ -1,4 +1,4 @@
-"""The route for a federation's charter file: what a co-op that is to join is given."""
+"""The handler for a federation's charter file: what a co-op that is to join is given."""
 
 from __future__ import annotations
 
@@ -9,26 +9,20 @@ from aiohttp import web
 from sheaf_node.charter_file import make_charter_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sheaf_node.store import Store
+    from sheaf_node.api.models import FederationQuery
+    from sheaf_node.api.parts import ApiParts
+    from sheaf_node.api.route import Asked
     from sheaf_protocol.digest import FederationId
 
 
-class CharterRoutes:
-    """`/api/v1/charter`; `federation` tells the one that a request means, or refuses."""
+async def get_charter(parts: ApiParts, asked: Asked[FederationQuery, None]) -> web.Response:
+    """Answer with a file of the whole chain and the key logs that it is checked by."""
+    return charter_answer(parts, parts.federation(asked.query.federation))
 
-    def __init__(self, store: Store, federation: Callable[[web.Request], FederationId]) -> None:
-        self._store, self._federation = store, federation
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes."""
-        return [web.get("/api/v1/charter", self.get_charter)]
-
-    async def get_charter(self, request: web.Request) -> web.Response:
-        """Answer with a file of the whole chain and the key logs that it is checked by."""
-        fid = self._federation(request)
-        data = make_charter_file(self._store.chains[fid], self._store.key_ops)
-        name = f"{fid.hex()[:8]}.charter"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+def charter_answer(parts: ApiParts, fid: FederationId) -> web.Response:
+    """Return the answer with the charter file of a federation."""
+    data = make_charter_file(parts.store.chains[fid], parts.store.key_ops)
+    name = f"{fid.hex()[:8]}.charter"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return web.Response(body=data, content_type="application/octet-stream", headers=headers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from sheaf_node.durable import new_private_file
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def write_token(home: Path, random: Randomness) -> str:
     token = random(32).hex()
     path = home / FILE
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(new_private_file(path), "w") as file:
         file.write(token)
     return token
 

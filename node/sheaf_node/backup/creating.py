@@ -14,6 +14,7 @@ from sheaf_node.backup.soundness import require_integrity, require_sound
 from sheaf_node.durable import sync
 from sheaf_node.keyring import KEYS
 from sheaf_node.keyring.files import KEY_LOG
+from sheaf_node.observing.backup_age import note_backup
 from sheaf_node.store import DATABASE
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Refusal
@@ -56,6 +57,7 @@ def create_backup(
         write_backup(draft, gathered.manifest, folder, gathered.key_ops, small=gathered.small)
         size = draft.stat().st_size
         put_in_place(draft, out)
+    note_backup(home, created_ms)
     return Made(path=out, size=size, manifest=gathered.manifest)
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sheaf_node.durable import sync
+from sheaf_node.durable import new_private_file, sync
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -61,9 +61,15 @@ def reading(path: Path) -> Iterator[None]:
 
 def new_file(path: Path) -> BinaryIO:
     """Return a file that is not there yet, open for writing, with the folders that it is in."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    return os.fdopen(descriptor, "wb")
+    _make_folder(path.parent)
+    return os.fdopen(new_private_file(path), "wb")
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those that it is in, each for its owner alone: `parents` would not."""
+    for each in reversed([path, *path.parents]):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
 
 
 def sync_all(folder: Path) -> None:

@@ -1,14 +1,15 @@
 """The beginning of a backup file, which anybody may read: what is needed to open the rest.
 
     8 bytes   SHEAFBAK
-    2 bytes   version of the format, 1
+    2 bytes   version of the format, 1 or 2
     4 bytes   length of the header
     header    CMP-1 map
     body      the files, encrypted in pieces (`stream`); the header tells how long
     32 bytes  SHA-256 of all bytes before: damage is found without any secret
 
 Numbers have their highest byte first. The hash of everything up to the body goes into each piece,
-so that no header fits another body.
+so that no header fits another body. A body of format 2 may hold more sorts of files of a home than
+one of format 1 (`contents`), which a version that knows format 1 alone could not put in place.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId
 
 MAGIC: Final = b"SHEAFBAK"
-VERSION: Final = 1
+VERSION: Final = 2
+_KNOWN: Final = frozenset({1, VERSION})
 TRAILER: Final = hashlib.sha256().digest_size
 MAX_HEADER: Final = 16_777_216
 """16 MiB: the longest key log with all its signatures is 5 MiB."""
@@ -101,8 +103,8 @@ def read_opening(file: BinaryIO, size: int) -> Opening:
         raise Refusal("backup.form", detail)
     _require_all(fixed, _FIXED)
     version = int.from_bytes(fixed[8:10], "big")
-    if version != VERSION:
-        detail = f"expected a backup of format {VERSION}, got {version}"
+    if version not in _KNOWN:
+        detail = f"expected a backup of format {VERSION} or older, got {version}"
         raise Refusal("backup.version", f"{detail}: take the version of sheaf that made it")
     length = int.from_bytes(fixed[10:], "big")
     if length > MAX_HEADER:

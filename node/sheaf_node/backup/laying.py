@@ -1,7 +1,8 @@
 """Puts a home in place from a snapshot: whole or not at all, and marked as recovering.
 
 A restored home may lack entries that it signed. So it takes another writer before it signs again,
-and waits until the other members said how far they know the old one (spec 18).
+and waits until the other members said how far they know the old one (spec 18). What it could do
+beside its log is held back until a person lets it go on (`holding`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sheaf_node.backup.folder import new_file, reading, sync_all, workshop, writing
+from sheaf_node.backup.holding import hold_all, require_beside
 from sheaf_node.backup.snapshot import hash_of
 from sheaf_node.backup.soundness import require_schema, require_sound
 from sheaf_node.config import CONFIG_FILE
@@ -49,14 +51,16 @@ def settle(manifest: Manifest, draft: Path, home: Path, room: Path, *, now_ms: i
     Every hash, the database and the co-op's logs in it are checked first; nothing is migrated.
     `room` is a folder for what is needed meanwhile. Raises Refusal `backup.exists`,
     `backup.damaged`, `backup.schema`, `backup.coop`, `backup.unsound`, `backup.write`, `store.*`,
-    `key.*`, `recovery.file`; there is then no home.
+    `key.*`, `recovery.file`, and as `hold_all` does; there is then no home.
     """
     require_absent(home)
     require_schema(manifest)
     _require_files(manifest, draft)
     require_own_keys(manifest, draft)
     require_sound(manifest, draft, room)
-    _forget_store_id(draft / DATABASE)
+    require_beside(draft)
+    forget_store_id(draft / DATABASE)
+    hold_all(draft)
     with writing(home):
         draft.chmod(0o700)
         mark(draft, now_ms=now_ms)
@@ -92,8 +96,8 @@ def _require_files(manifest: Manifest, draft: Path) -> None:
             raise Refusal("backup.damaged", f"expected {each.name} as it was backed up")
 
 
-def _forget_store_id(path: Path) -> None:
-    """Let the store get another id when it is opened.
+def forget_store_id(path: Path) -> None:
+    """Let a store get another id when it is opened. Raises Refusal `backup.write`.
 
     Peers remember where two stores were equal by the numbers in which entries arrived; this one
     counts on from an earlier number, so it must not pass for the one they knew.

@@ -7,18 +7,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from sheaf_node.backup.contents import CARRIED_NAME
 from sheaf_node.keyring.export import LastEntry
 from sheaf_protocol.codec import decode
 from sheaf_protocol.errors import ProtocolError, Refusal
 
 MAX_MANIFEST: Final = 33_554_432
 """32 MiB: 200,000 files at 150 bytes; held in memory whole."""
-_NAME: Final = (
-    r"\A(sheaf\.toml|sheaf\.db|blobs\.db|keys/[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
-    r"|federations/[0-9a-f]{64}\.(charter|seen)|blobs/[0-9a-f]{64})\Z"
-)
-"""The files of a home that a backup may hold. Nothing else is written at a restore, whoever made
-the backup."""
 _Id = Annotated[bytes, Meta(min_length=32, max_length=32)]
 _Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 _Text = Annotated[str, Meta(max_length=120)]
@@ -27,7 +22,8 @@ _Text = Annotated[str, Meta(max_length=120)]
 class FileOf(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a home."""
 
-    name: Annotated[str, Meta(pattern=_NAME)]
+    name: Annotated[str, Meta(pattern=CARRIED_NAME)]
+    """Of a file that a backup may hold: a restore writes nothing else, whoever made the backup."""
     sha256: _Id
     size: _Count
 

@@ -1,8 +1,9 @@
 """A consistent copy of a home, taken beside a node that runs.
 
-The database goes first and the keys last: new keys are written to their folder before anything in
-the database names them, so the copy has every key that its database speaks of. Keys and settings
-are kept in memory until it is known where they may be written: a backup may go to a stick.
+What lies beside the logs goes first, for it speaks of them (`beside`); then the database; the keys
+go last: new keys are written to their folder before anything in the database names them, so the
+copy has every key that its database speaks of. What is secret is kept in memory until it is known
+where it may be written: a backup may go to a stick.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from sheaf_node.backup.beside import read_beside
 from sheaf_node.backup.folder import new_file, reading, writing
 from sheaf_node.backup.manifest import FileOf, Manifest
 from sheaf_node.backup.soundness import heads_of, readable, schema_of, state_of
@@ -23,6 +25,7 @@ from sheaf_node.blobs.folder import BLOBS
 from sheaf_node.blobs.index import FILE as BLOB_INDEX
 from sheaf_node.charter_file import FOLDER as FEDERATIONS
 from sheaf_node.config import CONFIG_FILE
+from sheaf_node.drafts.ledger import FILE as DRAFTS
 from sheaf_node.keyring import KEYS, KeyFiles, read_files
 from sheaf_node.keyring.files import WRITER
 from sheaf_node.keyring.secret_file import is_sealed
@@ -71,13 +74,16 @@ def gather(
 ) -> Gathered:
     """Copy the large files of a home to the new folder `into`, and read the small ones.
 
-    Neither `lock` nor `api.token` nor what a recovery keeps is among it; blobs are where they are
-    asked for. The node may be running. Raises Refusal: `config.missing`, `key.*`, `store.*`,
-    `backup.read`, `backup.write`; `into` may then hold a part.
+    `contents` says what goes along; blobs do where they are asked for. The node may be running.
+    Raises Refusal: `config.missing`, `key.*`, `store.*`, `service.file`, `backup.read`,
+    `backup.write`; `into` may then hold a part.
     """
     settings = _settings(home)
+    beside = read_beside(home)
     with writing(into):
         into.mkdir(mode=0o700)
+    if (home / DRAFTS).exists():
+        copy_database(home / DRAFTS, into / DRAFTS)
     copy_database(home / DATABASE, into / DATABASE)
     if blobs and (home / BLOB_INDEX).exists():
         copy_database(home / BLOB_INDEX, into / BLOB_INDEX)
@@ -86,7 +92,7 @@ def gather(
     keys = read_files(home)
     ops, log = keys.key_log()
     secrets = {f"{KEYS}/{name}": data for name, data in keys.files.items()}
-    small = {CONFIG_FILE: settings, **federations, **secrets}
+    small = {CONFIG_FILE: settings, **beside, **federations, **secrets}
     large = [_file_of(into, path) for path in into.rglob("*") if path.is_file()]
     files = [*large, *(_file_in_memory(name, data) for name, data in small.items())]
     manifest = Manifest(

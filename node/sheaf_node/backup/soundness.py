@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sheaf_node.store import State
     from sheaf_protocol.digest import CoopId
 
+_VIEWS = {("view", "erase_targets")}
+"""Of the store's schema; it has no trigger."""
 _NEVER = 2**53
 """More entries than a log can have."""
 
@@ -44,6 +46,7 @@ def require_sound(manifest: Manifest, folder: Path, room: Path) -> None:
     require_schema(manifest)
     path = folder / DATABASE
     require_integrity(path)
+    _require_tables_alone(path)
     if schema_of(path) != manifest.schema:
         detail = f"expected a store of schema {manifest.schema}, got {schema_of(path)}"
         raise Refusal("backup.unsound", detail)
@@ -68,6 +71,19 @@ def require_integrity(path: Path) -> None:
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
     if found != ["ok"]:
         raise corrupt(f"expected a whole database, got: {found[0]}")
+
+
+def _require_tables_alone(path: Path) -> None:
+    """Refuse a database that does more than hold: whoever opened it would carry that out.
+
+    Anybody can seal a file to a co-op's sheets, so the file itself says nothing of its maker.
+    """
+    orders = "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    with _open(path) as connection:
+        found = [tuple(row) for row in connection.execute(orders)]
+    if not set(found) <= _VIEWS:
+        detail = f"expected tables in the database, got {sorted(set(found) - _VIEWS)[0]}"
+        raise Refusal("backup.unsound", detail)
 
 
 def schema_of(path: Path) -> str:

@@ -25,4 +25,6 @@ def bridging_host(parts: Parts, federation: Federation) -> ServiceHost:
     def factory(context: ServiceContext, settings: Mapping[str, Any]) -> Bridging:
         return Bridging(context, powers)
 
-    return ServiceHost(NAME, factory, {}, federation=federation, parts=parts, errands=powers)
+    return ServiceHost(
+        NAME, factory, {}, federation=federation, parts=parts, errands=powers, looks_around=True
+    )

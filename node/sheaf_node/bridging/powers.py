@@ -55,11 +55,11 @@ class Powers:
     @property
     def foreign(self) -> Mapping[FederationId, Federation]:
         """The other federations of which charters are held."""
-        return self._parts.ingest.foreign
+        return self._parts.ingest.known.foreign
 
     def federation(self, fid: FederationId) -> Federation | None:
         """Return a federation as far as its certificates are held, ours or not."""
-        return self.federations.get(fid) or self._parts.ingest.foreign.get(fid)
+        return self.federations.get(fid) or self._parts.ingest.known.foreign.get(fid)
 
     def crossings(self, fid: FederationId) -> Crossings:
         """Return what crossed into a federation of ours, read up to the end of the store."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta
 
+from sheaf_node.short_ids import fitting, only
 from sheaf_protocol.digest import Digest, EntryId, FederationId, short
 from sheaf_protocol.errors import Refusal, RemoteProtocolError
 from sheaf_protocol.records.bridge import BridgeAsk, TreatyBrake
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from sheaf_node.plugins import Call, Json, ServiceContext
     from sheaf_protocol.charter import TreatyInForce
 
-_PREFIX: Final = re.compile(r"[0-9a-f]{4,64}")
+_LEAST: Final = 4
+"""Digits of an id that are enough to mean a treaty."""
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,15 +88,9 @@ class Requests:
 
 def find_treaty(powers: Powers, prefix: str) -> TreatyInForce:
     """Return the treaty in force whose id begins so. Raises Refusal `treaty.unknown`."""
-    wanted = prefix.lower()
     treaties = powers.federations[powers.fid].charter.treaties
-    found = [
-        each for each in treaties if _PREFIX.match(wanted) and each.id.hex().startswith(wanted)
-    ]
-    if len(found) != 1:
-        detail = f"expected the start of the id of one treaty in force, got {prefix[:64]!r}"
-        raise Refusal("treaty.unknown", f"{detail}: {len(found)} fit")
-    return found[0]
+    found = fitting(treaties, lambda each: each.id.hex(), prefix, _LEAST)
+    return only(found, "treaty.unknown", "the start of the id of one treaty in force", prefix)
 
 
 def title_of(listed: TreatyInForce) -> str:

@@ -7,14 +7,13 @@ restores one has brought the sheets.
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.cli.output import home_option, json_option, print_json, printable, utc
 from sheaf_node.cli.words import sheet_option, shown_seeds
 from sheaf_node.clock import SystemClock
 from sheaf_node.keyring import fingerprint, load_key_ops
@@ -30,6 +29,10 @@ if TYPE_CHECKING:
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _KEPT: Final = click.IntRange(1, 10_000)
+_HOW: Final = (
+    "`sheaf backup allow ITEM` lets one go on, and --all all of them; `sheaf token revoke`,\n"
+    "`sheaf service remove` and `sheaf webhook remove` end what is not right any more."
+)
 
 
 @click.group()
@@ -134,6 +137,75 @@ def restore(*, file: Path, sheets: tuple[Path, ...], yes: bool, as_json: bool, h
         return
     _print_heads(manifest.heads)
     _print_next(home)
+    _print_held(home)
+
+
+@backup.command()
+@json_option
+@home_option
+def held(*, as_json: bool, home: Path) -> None:
+    """List what came back with a restore and waits until somebody lets it go on.
+
+    A backup does not know what was revoked or removed after it was made, nor whether another node
+    still runs. So tokens, added services and webhooks do nothing until they are allowed.
+    """
+    from sheaf_node.backup.holding import held_in  # noqa: PLC0415
+
+    named = held_in(home).named
+    if as_json:
+        print_json(named)
+        return
+    for item in named:
+        click.echo(item)
+    click.echo(_HOW if named else "Nothing is held back.")
+
+
+@backup.command()
+@click.argument("item", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="Everything that `sheaf backup held` shows.")
+@json_option
+@home_option
+def allow(*, item: tuple[str, ...], all_: bool, as_json: bool, home: Path) -> None:
+    """Let each ITEM that came back with a restore go on, named as `sheaf backup held` shows it.
+
+    The node may be running; a service that runs inside of it begins at its next start.
+    """
+    from sheaf_node.backup.holding import held_in  # noqa: PLC0415
+
+    if bool(item) == all_:
+        raise click.UsageError("expected the names that `sheaf backup held` shows, or --all")
+    items = held_in(home).named if all_ else list(item)
+    for each in items:
+        _let_go_on(home, each)
+        if not as_json:
+            click.echo(f"{printable(each)} goes on.")
+    if as_json:
+        print_json(items)
+
+
+def _let_go_on(home: Path, item: str) -> None:
+    from sheaf_node.backup.holding import allow as go_on  # noqa: PLC0415
+    from sheaf_node.backup.holding import require_held  # noqa: PLC0415
+    from sheaf_node.cli.client import NodeClient  # noqa: PLC0415
+    from sheaf_node.store.folder import is_in_use  # noqa: PLC0415
+
+    what, id_ = require_held(home, item)
+    if what == "webhook" and is_in_use(home):
+        # The node has it in hand, and would not see what another process writes.
+        NodeClient(home).post(f"/api/v1/webhooks/{id_}/replay", b"{}")
+    else:
+        go_on(home, item)
+
+
+def _print_held(home: Path) -> None:
+    """Say what a restored home holds back, where there is anything."""
+    from sheaf_node.backup.holding import held_in  # noqa: PLC0415
+
+    named = held_in(home).named
+    if named:
+        click.echo("5. Held back, as some of it may have been revoked or removed since:")
+        click.echo(f"   {', '.join(named)}.")
+        click.echo("   `sheaf backup allow` lets what is still right go on; the rest, remove.")
 
 
 def _print_opening(opening: Opening) -> None:
@@ -189,4 +261,4 @@ def _facts(manifest: Manifest) -> dict[str, object]:
 
 
 def _day(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{utc(at_ms):%Y-%m-%d %H:%M} UTC"

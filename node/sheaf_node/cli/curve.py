@@ -7,14 +7,13 @@ text for a terminal. Prices are in minor units, quantities whole numbers at the 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable
+from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -224,7 +223,7 @@ def _opened(one: Any) -> Iterable[str]:
 
 def _state(one: Any) -> str:
     if one["state"] == "open":
-        closes_at = datetime.fromtimestamp(one["closes_at_ms"] // 1000, UTC)
+        closes_at = utc(one["closes_at_ms"])
         return f"open until {closes_at:%Y-%m-%d %H:%M} UTC"
     return _STATES.get(one["state"], one["state"])
 

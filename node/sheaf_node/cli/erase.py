@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import home_option, json_option, print_json
+from sheaf_node.cli.output import home_option, json_option, print_json, utc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ def erase(entry: str, reason: str | None, as_json: bool, home: Path) -> None:
     if as_json:
         print_json(answer)
         return
-    deleted_at = datetime.fromtimestamp(answer["deleted_at_ms"] // 1000, UTC)
+    deleted_at = utc(answer["deleted_at_ms"])
     click.echo(f"Erased {answer['kind']} {answer['id'][:12]}: no node shows or passes it on now.")
     click.echo(f"It is deleted from {deleted_at:%Y-%m-%d %H:%M} UTC on, if no award rests on it.")
     click.echo(f"Until then: sheaf restore {answer['id'][:12]}")

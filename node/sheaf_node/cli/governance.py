@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import printable
+from sheaf_node.cli.output import printable, utc
+from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +21,34 @@ if TYPE_CHECKING:
 _SERVICE: Final = "/api/v1/services/governance"
 _CHARTER: Final = "/api/v1/charter"
 DAY_MS: Final = 86_400_000
+_DIGITS: Final = re.compile(r"[0-9a-f]{1,64}")
 
 
 def federation_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--federation` to a command."""
-    return click.option(
-        "--federation", "fid", help="Of several federations: the first digits of its id."
-    )(command)
+    """Add `--federation` to a command that gets `home` as well: a name, or how its id begins."""
+
+    @functools.wraps(command)
+    def run(*, fid: str | None, home: Path, **given: Any) -> Any:
+        return command(fid=None if fid is None else _id_of(fid, home), home=home, **given)
+
+    said = "Of several federations: its name, or the first digits of its id."
+    return click.option("--federation", "fid", help=said)(run)
+
+
+def _id_of(text: str, home: Path) -> str:
+    """Return the id of the federation that is called so at the running node, or the digits given.
+
+    Raises Refusal `node.no_federation` where none or several are, and as the node refuses.
+    """
+    if _DIGITS.fullmatch(text):
+        return text
+    known = NodeClient(home).get("/api/v1/status")["federations"]
+    found = [each["fid"] for each in known if each["name"].casefold() == text.casefold()]
+    if len(found) != 1:
+        ours = ", ".join(f"{printable(each['name'])} ({each['fid'][:8]})" for each in known)
+        detail = f"expected one federation of this node, {ours or 'which is in none'}"
+        raise Refusal("node.no_federation", f"{detail}; got {text[:120]!r}")
+    return str(found[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +188,4 @@ def span(length_ms: int) -> str:
 
 def moment(time_ms: int) -> str:
     """Return a time for people, in UTC."""
-    return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d %H:%M}"
+    return f"{utc(time_ms):%Y-%m-%d %H:%M}"

@@ -43,6 +43,7 @@ _TARGETS: Final = {
     type=click.DateTime(["%Y-%m-%d"]),
     help="Of a transport file: the day of its minute 0, in UTC; today where not given.",
 )
+@click.option("--draft", "name", help="Keep it as a draft of this name and publish nothing.")
 @json_option
 @home_option
 def import_(
@@ -52,10 +53,16 @@ def import_(
     dry_run: bool,
     part: str | None,
     day: datetime | None,
+    name: str | None,
     as_json: bool,
     home: Path,
 ) -> None:
     """Publish the lines of FILE: purchases (CSV), prices (CSV) or transport (PDPTW)."""
+    if name is not None:
+        if what == "transport" or dry_run:
+            raise click.UsageError("--draft is for purchases and prices, and without --dry-run")
+        _keep(home, name, what, _read(file), as_json=as_json)
+        return
     options = {"dry_run": "1"} if dry_run else {}
     options |= _transport_options(what, part, day)
     answer, is_running = _publish(home, *_TARGETS[what], _read(file), options)
@@ -67,6 +74,17 @@ def import_(
     if answer["published"] and not dry_run and not is_running:
         text += " Others get it when the node runs: `sheaf serve`."
     click.echo(text)
+
+
+def _keep(home: Path, name: str, what: str, content: bytes, *, as_json: bool) -> None:
+    """Keep a list as a draft of the running node."""
+    from sheaf_node.cli.draft import tell_made  # noqa: PLC0415 - needed only for drafts
+
+    made = NodeClient(home).post("/api/v1/uploads", content, {"name": name, "what": what})
+    if as_json:
+        print_json(made)
+    else:
+        tell_made(made)
 
 
 def _told(answer: Any) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sheaf_node.cli.examples import with_examples
 from sheaf_node.cli.output import fail
 from sheaf_protocol.errors import Refusal
 
@@ -16,19 +17,33 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("sheaf_node.cli.init:init", "Set up a co-op's node in a folder."),
+    "invite": ("sheaf_node.cli.invite:invite", "Invite another co-op by a link or a code."),
+    "join": ("sheaf_node.cli.join:join", "Join a federation by an invitation."),
     "serve": ("sheaf_node.cli.serve:serve", "Run the node until Ctrl-C."),
     "status": ("sheaf_node.cli.status:status", "Show what a running node holds and its links."),
+    "doctor": ("sheaf_node.cli.doctor:doctor", "Say what keeps this node from being well."),
+    "open": ("sheaf_node.cli.open_:open_", "Sign a browser in to the running node."),
+    "service": ("sheaf_node.cli.service:service", "Add services of others, and run them."),
+    "token": ("sheaf_node.cli.token:token", "Give programs tokens, each for what it needs."),
+    "config": ("sheaf_node.cli.config:config", "Show the settings, or check them."),
+    "peers": ("sheaf_node.cli.peers:peers", "Show, add, pause or remove the nodes it links to."),
+    "events": ("sheaf_node.cli.events:events", "Watch, check or export the signed entries."),
+    "webhook": ("sheaf_node.cli.webhook:webhook", "Send entries to other programs."),
+    "kind": ("sheaf_node.cli.kind:kind", "Install kinds of records that others thought up."),
     "log": ("sheaf_node.cli.log:log", "List the entries that a running node holds."),
     "erase": ("sheaf_node.cli.erase:erase", "Erase an entry of this co-op on all nodes."),
     "restore": ("sheaf_node.cli.erase:restore", "Take an erasure back within 72 hours."),
+    "seat": ("sheaf_node.cli.seat:seat", "Publish for small members that have no node."),
     "import": ("sheaf_node.cli.import_:import_", "Publish a purchase, price or transport list."),
+    "draft": ("sheaf_node.cli.draft:draft", "Look at what is prepared, and publish it or not."),
     "pool": ("sheaf_node.cli.pool:pool", "Open, close and show pools; withdraw a line."),
     "curve": ("sheaf_node.cli.curve:curve", "Add up what co-ops want, with every line hidden."),
     "blob": ("sheaf_node.cli.blob:blob", "Add a file for the members, or get one by its id."),
     "backup": ("sheaf_node.cli.backup:backup", "Back up this node, look at a backup, restore one."),
+    "upgrade": ("sheaf_node.cli.upgrade:upgrade", "Bring this node to the installed version."),
     "identity": ("sheaf_node.cli.identity:identity", "Show, protect or recover this co-op's keys."),
     "recovery": ("sheaf_node.cli.recovery:recovery", "Let a restored or copied home sign again."),
-    "federation": ("sheaf_node.cli.federation:federation", "Found or join a federation."),
+    "federation": ("sheaf_node.cli.federation:federation", "Found, join, govern or leave one."),
     "treaty": ("sheaf_node.cli.treaty:treaty", "Agree on what crosses into another federation."),
     "verify": ("sheaf_node.cli.verify:verify", "Read all that a node holds again and check it."),
     "conform": ("sheaf_node.cli.conform:conform", "Run the conformance kit against a node."),
@@ -47,7 +62,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, imported now."""
         if cmd_name in COMMANDS:
-            return _load(COMMANDS[cmd_name][0])
+            return with_examples(_load(COMMANDS[cmd_name][0]), cmd_name)
         target = _installed().get(cmd_name)
         return None if target is None else _load(target)
 
@@ -64,6 +79,9 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except Refusal as refusal:
             fail(refusal)
+        except PermissionError as exc:
+            said = f"expected to be let at {exc.filename}, got: {exc.strerror}"
+            fail(Refusal("node.unwritable", f"{said}; see whose file it is, and who you are"))
 
 
 _EXTRA: Final = {"demo": "Run eight nodes on this computer through one story, then stop."}

@@ -21,7 +21,7 @@ def home_notices(home: Path) -> Mapping[str, str]:
     return notices_of(key_status(files, files.key_log()[1]), SystemClock().now_ms())
 
 
-def print_notices(notices: Mapping[str, str]) -> None:
+def print_notices(notices: Mapping[str, str], *, err: bool = False) -> None:
     """Print what a manager should do, a line each."""
     for text in notices.values():
-        click.echo(f"Warning: {text}.")
+        click.echo(f"Warning: {text}.", err=err)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from sheaf_protocol.errors import Refusal
 
+_LAST_MS: Final = 253_402_300_799_000
+"""The end of the year 9999."""
 MISUSE = frozenset({"config.unknown_key", "config.invalid"})
 """Codes that mean the caller asked wrongly (exit 2) and was not refused by a rule (exit 1)."""
 
@@ -50,9 +53,19 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value))
 
 
+def utc(time_ms: int) -> datetime:
+    """Return a time that anybody wrote; one that no calendar of ours has is its last or first."""
+    return datetime.fromtimestamp(min(max(time_ms, 0), _LAST_MS) // 1_000, UTC)
+
+
 def printable(text: str) -> str:
     """Return a peer's text with control characters shown, so that no terminal obeys it."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def counted(count: int, one: str, many: str) -> str:
+    """Return a number with the word for as many: `1 entry`, `3 entries`."""
+    return f"{count} {one if count == 1 else many}"
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -67,4 +80,9 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def fail(refusal: Refusal) -> NoReturn:
     """Print one sentence with its code and end: 2 for misuse, 1 for a refusal."""
     click.echo(f"sheaf: {printable(refusal.detail)} [{refusal.code}]", err=True)
-    sys.exit(2 if refusal.code in MISUSE else 1)
+    sys.exit(exit_status(refusal))
+
+
+def exit_status(refusal: Refusal) -> int:
+    """Return with what a command ends that was refused: 2 for misuse, 1 for a rule."""
+    return 2 if refusal.code in MISUSE else 1

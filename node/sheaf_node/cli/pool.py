@@ -6,14 +6,13 @@ become text for a terminal.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.cli.client import NodeClient
-from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable
+from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +127,7 @@ def _outcome(one: Any) -> str:
     if outcome is None and one["is_closed"]:
         return "not decided yet, or entries that it names have not come"
     if outcome is None:
-        closes_at = datetime.fromtimestamp(one["closes_at_ms"] // 1000, UTC)
+        closes_at = utc(one["closes_at_ms"])
         return f"closes {closes_at:%Y-%m-%d %H:%M} UTC"
     if not outcome["awarded"]:
         return _REASONS.get(outcome["reason"], outcome["reason"])

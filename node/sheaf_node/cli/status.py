@@ -8,7 +8,7 @@ import click
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.notice import home_notices, print_notices
-from sheaf_node.cli.output import home_option, json_option, print_json, printable
+from sheaf_node.cli.output import home_option, json_option, print_json, printable, utc
 from sheaf_node.cli.recovery import print_recovery
 
 if TYPE_CHECKING:
@@ -23,8 +23,11 @@ NOT_SUBSCRIBED: Final = "service.not_subscribed"
 @home_option
 def status(as_json: bool, home: Path) -> None:
     """Show what a running node holds and its links."""
+    from sheaf_node.backup.holding import held_in  # noqa: PLC0415 - as in main
+
     answer = NodeClient(home).get("/api/v1/status")
     answer["notices"] = home_notices(home)
+    answer["held"] = held_in(home).named
     if as_json:
         print_json(answer)
         return
@@ -36,7 +39,9 @@ def _print(answer: Any) -> None:
     print_notices(answer["notices"])
     print_recovery(answer["recovery"])
     if not answer["federations"] and not answer["joining"]:
-        click.echo("In no federation yet: `sheaf federation create` founds one, `join` enters one.")
+        click.echo(
+            "In no federation yet: `sheaf invite create` founds one, `sheaf join` enters one."
+        )
     for federation in answer["federations"]:
         _print_federation(federation)
     for joining in answer["joining"]:
@@ -59,6 +64,7 @@ def _print(answer: Any) -> None:
             f"  private message {lost['id'][:8]} of co-op {lost['cid'][:8]} may have been for the"
             " sealing key that is lost here: ask them, and to send it again"
         )
+    _print_beside(answer)
     linked = [peer for peer in answer["peers"] if peer["in_sync"]]
     click.echo(f"Peers: {len(answer['peers'])} linked, {len(linked)} in sync")
     for dial in answer["dials"]:
@@ -85,6 +91,31 @@ def _print_federation(federation: Any) -> None:
         ended = federation["ended_by"]
         how = "left" if ended["action"] == "leave" else "was expelled"
         click.echo(f"  this co-op {how} in epoch {ended['epoch']}: charter.left")
+
+
+def _print_beside(answer: Any) -> None:
+    """Tell of services of other processes, webhooks and seats, where there are any."""
+    for each in answer["remote"]:
+        where = f"{printable(each['name'])} in {each['fid'][:8]}"
+        if not each["is_connected"]:
+            when = "since the start" if each["seen_ms"] is None else f"since {_at(each['seen_ms'])}"
+            click.echo(f"  {where} is not connected {when}; {each['behind']} entries behind")
+        if each["refused"]:
+            click.echo(f"  {where} was refused {each['refusals']} times: {each['refused']}")
+    for hook in answer["webhooks"]:
+        since = "" if hook["oldest_ms"] is None else f" since {_at(hook['oldest_ms'])}"
+        waiting = f"{hook['waiting']} waiting{since}, {hook['dead']} given up"
+        name = f"{hook['id'][:8]} to {printable(hook['host'])}"
+        click.echo(f"Webhook {name}: {printable(hook['state'])}, {waiting}")
+    if answer["seats"]["seats"]:
+        seats = answer["seats"]
+        click.echo(f"Seats: {seats['seats']}, {seats['open_links']} links wait for an answer")
+    if answer["held"]:
+        click.echo(f"Held back by a restore: {', '.join(answer['held'])}; `sheaf backup held`")
+
+
+def _at(ms: int) -> str:
+    return f"{utc(ms):%Y-%m-%d %H:%M} UTC"
 
 
 def _print_quotas(answer: Any) -> None:

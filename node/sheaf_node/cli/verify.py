@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 @home_option
 def verify(as_json: bool, home: Path) -> None:
     """Read all that a node holds again and check it. The node may run meanwhile."""
+    require_sound(home, as_json=as_json)
+
+
+def require_sound(home: Path, *, as_json: bool) -> None:
+    """Tell what is damaged of what a home holds. Raises Refusal `store.corrupt` where any is."""
     from sheaf_node.store import DATABASE  # noqa: PLC0415 - loads the store
     from sheaf_node.verifying import verify_store  # noqa: PLC0415
 

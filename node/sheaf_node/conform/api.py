@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,10 @@ class Api:
         say: Callable[[str], None],
     ) -> tuple[int, Any]:
         """Return the status and the JSON of an answer, None for one that is not JSON."""
-        sent = {"Authorization": f"Bearer {self.token}"} | dict(headers or {})
+        sent = {"Authorization": f"Bearer {self.token}"}
+        if method == "POST":
+            sent["Idempotency-Key"] = secrets.token_hex(16)
+        sent |= dict(headers or {})
         say(f"kit -> {method} {path} {'' if body is None else f'({len(body)} bytes)'}")
         try:
             async with client.request(

@@ -53,7 +53,9 @@ async def require_place(peer: KitPeer, author: LogAuthor, seq: int, head: EntryI
     """Return once the node shows a log at this number with this head, in full (SYN-27)."""
     seen = None
     for _ in range(_ROUNDS):
-        seen = await peer.heads(author.log, author.fid)
+        # Once it is there without its first entry, which would take of a credit that nobody renews.
+        ask = peer.heads if seen is None else peer.place
+        seen = await ask(author.log, author.fid)
         if seen is not None and (seen.seq, bytes(seen.head)) == (seq, bytes(head)):
             return
         await asyncio.sleep(_PAUSE_S)

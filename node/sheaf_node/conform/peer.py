@@ -174,8 +174,10 @@ class KitPeer:
         known by a `want` for its first entry, which `served` closes. That comes first: a log may
         begin between two questions, and none ends.
         """
-        if not await self.sync(log, fid):
-            return None
+        return await self.place(log, fid) if await self.sync(log, fid) else None
+
+    async def place(self, log: LogId, fid: FederationId | None = None) -> FrontierItem:
+        """Return the same of a log that is known to be there; no entry is sent for it."""
         await self.send(TreeWant(self.scope(fid), [log.hex()[:8]]))
         theirs = self.their_scope(fid)
         while True:

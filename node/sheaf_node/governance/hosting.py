@@ -34,4 +34,6 @@ def governance_host(
     def factory(context: ServiceContext, settings: Mapping[str, Any]) -> Governance:
         return Governance(context, powers)
 
-    return ServiceHost(NAME, factory, {}, federation=federation, parts=parts, errands=powers)
+    return ServiceHost(
+        NAME, factory, {}, federation=federation, parts=parts, errands=powers, looks_around=True
+    )

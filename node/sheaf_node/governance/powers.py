@@ -96,8 +96,8 @@ class Powers:
     def welcome(self, candidates: Iterable[CoopId]) -> None:
         """Let the key logs of those whom members may admit in and on to other members."""
         wanted = frozenset(candidates)
-        if self._parts.ingest.candidates.get(self._fid, frozenset()) != wanted:
-            self._parts.ingest.welcome(self._fid, wanted)
+        if self._parts.ingest.known.candidates.get(self._fid, frozenset()) != wanted:
+            self._parts.ingest.known.welcome(self._fid, wanted)
 
     def certify(self, certificate: Certificate) -> None:
         """Ask for a certificate to be taken in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
@@ -15,6 +14,7 @@ from sheaf_node.governance.ballot import Stage
 from sheaf_node.governance.refounding import refounding_body
 from sheaf_node.governance.view import ballot_json
 from sheaf_node.governance.words import change_words
+from sheaf_node.short_ids import fitting, only
 from sheaf_protocol.charter import next_charter, touched
 from sheaf_protocol.digest import CoopId, EntryId
 from sheaf_protocol.errors import Refusal
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 _SLACK_MS: Final = 1_000
 """Added to the shortest ballot: the entry may bear a later time than the clock of its request."""
-_PREFIX: Final = re.compile(r"[0-9a-f]{4,64}")
+_LEAST: Final = 4
+"""Digits of an id that are enough to mean it where something is voted on."""
 _Short = Annotated[str, Meta(max_length=200)]
 
 
@@ -218,25 +219,14 @@ class Requests:
         """Return the member of a name, or whose id begins so."""
         wanted = text.casefold()
         named = [cid for cid in members if self.powers.name_of(cid).casefold() == wanted]
-        found = named or [
-            cid for cid in members if _PREFIX.fullmatch(wanted) and cid.hex().startswith(wanted)
-        ]
-        if len(found) != 1:
-            detail = f"expected the name of one member, or the start of its id, got {text!r}"
-            raise Refusal("governance.coop", f"{detail}: {len(found)} fit")
-        return found[0]
+        found = named or fitting(members, bytes.hex, text, _LEAST)
+        expected = "the name of one member, or the start of its id"
+        return only(found, "governance.coop", expected, text)
 
     def _ballot(self, text: str, bench: Bench) -> Held:
-        wanted = text.lower()
-        found = [
-            id_
-            for id_ in self.ballots.proposals
-            if _PREFIX.fullmatch(wanted) and id_.hex().startswith(wanted)
-        ]
-        if len(found) != 1:
-            detail = f"expected the start of one ballot's id, got {text[:64]!r}: {len(found)} fit"
-            raise Refusal("governance.ballot", detail)
-        return self.ballots.held(EntryId(found[0]), bench)
+        found = fitting(self.ballots.proposals, bytes.hex, text, _LEAST)
+        id_ = only(found, "governance.ballot", "the start of one ballot's id", text)
+        return self.ballots.held(EntryId(id_), bench)
 
     def _require_vote(self, bench: Bench) -> None:
         if self.context.cid not in bench.federation.voters:

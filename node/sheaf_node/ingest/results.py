@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sheaf_node.ingest.decision import refused
 from sheaf_node.ingest.model import Result, Unreadable
 from sheaf_node.store import Change
-from sheaf_protocol.proof import Run
+from sheaf_protocol.errors import RemoteProtocolError
+from sheaf_protocol.proof import Run, split_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,11 +17,43 @@ if TYPE_CHECKING:
     from sheaf_node.ingest.model import Item, Opened
     from sheaf_node.store import StoredEntry
     from sheaf_node.store.model import NewPayload
+    from sheaf_protocol.proof import Checks, Tail
 
 
 def each_alone(items: Iterable[Opened]) -> list[Run]:
     """Return each entry as a run of its own, which nothing proves but its own signature."""
     return [Run([item]) for item in items]
+
+
+def runs_of(
+    items: Sequence[Opened], tails: Sequence[Tail], checks: Checks, *, is_live: bool
+) -> Sequence[Run]:
+    """Return received entries in the runs that prove them; those of a live push, if one of
+    them has no signature, each alone.
+
+    Raises RemoteProtocolError `log.tail` where a tail is left over.
+    """
+    if is_live and tails:
+        raise RemoteProtocolError("log.tail", "expected live entries signed, each by itself")
+    if is_live and not all(item.envelope.signature for item in items):
+        return each_alone(items)  # LOG-23: so that one without its own is refused
+    return split_runs(items, tails, checks)
+
+
+def in_parts(runs: Sequence[Run], piece: int) -> list[list[Run]]:
+    """Return the runs in parts of so many entries or little more, in order; one part at least.
+
+    A run stays whole, since a signature proves all that it reaches.
+    """
+    parts: list[list[Run]] = [[]]
+    size = 0
+    for run in runs:
+        if size >= piece:
+            parts.append([])
+            size = 0
+        parts[-1].append(run)
+        size += len(run.entries)
+    return parts
 
 
 def change_of(verdicts: Sequence[Verdict]) -> Change:

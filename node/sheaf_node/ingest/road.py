@@ -7,21 +7,18 @@ of them put an entry at one place.
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sheaf_node.config import Limits
 from sheaf_node.ingest.belonging import Belonging
-from sheaf_node.ingest.control import (
-    is_new_fork_proof,
-    new_certificate,
-    new_history,
-)
+from sheaf_node.ingest.control_road import ControlRoad
 from sheaf_node.ingest.decision import Decider, Verdict
 from sheaf_node.ingest.fence import Fences, require_promises
 from sheaf_node.ingest.guard import Unguarded
-from sheaf_node.ingest.judge import changed_by
+from sheaf_node.ingest.known import KnownFederations
 from sheaf_node.ingest.model import (
     Draft,
     Item,
@@ -32,14 +29,22 @@ from sheaf_node.ingest.model import (
 )
 from sheaf_node.ingest.quota import Quota
 from sheaf_node.ingest.rejects import Rejects
-from sheaf_node.ingest.results import change_of, each_alone, results_of, with_unreadable
+from sheaf_node.ingest.results import (
+    change_of,
+    each_alone,
+    in_parts,
+    results_of,
+    runs_of,
+    with_unreadable,
+)
 from sheaf_node.ingest.signing import Signer
 from sheaf_node.ingest.succession import handing_over, opens
 from sheaf_node.store import Change
+from sheaf_node.store.receipt import require_new
 from sheaf_node.store.scrub import require_sound
-from sheaf_protocol.envelope import decode_header, entry_id
+from sheaf_node.turns import Turns
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
-from sheaf_protocol.proof import Checks, Run, split_runs
+from sheaf_protocol.proof import Checks, Run
 from sheaf_protocol.subscription import Filter
 
 if TYPE_CHECKING:
@@ -49,15 +54,15 @@ if TYPE_CHECKING:
     from sheaf_node.events import Arrivals
     from sheaf_node.ingest.guard import Guard
     from sheaf_node.keyring import Keyring
-    from sheaf_node.store import State, Store, StoredEntry
+    from sheaf_node.store import Store, StoredEntry
     from sheaf_node.store.effects import Effects
     from sheaf_node.store.model import HeldLog
     from sheaf_node.store.planned import Planned
-    from sheaf_protocol.charter import Certificate, Federation
+    from sheaf_node.store.receipt import NewReceipt
+    from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, FederationId, LogId
     from sheaf_protocol.envelope import Envelope
-    from sheaf_protocol.fork import ForkProof
-    from sheaf_protocol.identity import KeyLog, KeyOp
+    from sheaf_protocol.identity import KeyLog
     from sheaf_protocol.link.messages import PayloadItem
     from sheaf_protocol.proof import Tail
 
@@ -86,6 +91,7 @@ class Ingest:
         subscription: Filter | None = None,
         free_bytes: Callable[[], int] | None = None,
         guard: Guard | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._store = store
         self._arrivals = arrivals
@@ -98,46 +104,33 @@ class Ingest:
         self.subscription = subscription or Filter()
         """Which payloads this node wants."""
         self._guard: Guard = guard or Unguarded()
+        self._turns = turns or Turns()
         self._fences = Fences(store, keyring.cid)
         self._rejects = Rejects(self._limits.rejects_per_sender)
         self.rejected = 0
         """Foreign entries refused since the node started, by the sender's fault."""
-        self._belonging = Belonging(keyring.cid)
-        self.candidates: Mapping[FederationId, frozenset[CoopId]] = MappingProxyType({})
-        """The co-ops that members propose to admit, by federation; see `welcome`."""
-        self._found()
+        belonging = Belonging(keyring.cid)
+        self.known = KnownFederations(belonging, store, arrivals)
+        control = ControlRoad(
+            store,
+            own=keyring.cid,
+            belonging=belonging,
+            known=self.known,
+            quota=self.quota,
+            guard=self._guard,
+            most_key_logs=self._limits.key_logs,
+            then=self._tell,
+        )
+        # The other half of the road: each says more in `control_road.py`.
+        self.receive_key_ops = control.receive_key_ops
+        self.receive_certificate = control.receive_certificate
+        self.receive_fork_proof = control.receive_fork_proof
         arrivals.announce(store.arrival)
 
     @property
     def federations(self) -> Mapping[FederationId, Federation]:
-        """The federations that this co-op is or was a member of, by id, the longest held first.
-
-        Of those that it did not found, only the adopted ones.
-        """
-        return self._federations
-
-    @property
-    def foreign(self) -> Mapping[FederationId, Federation]:
-        """The other federations of which certificates are held, by id."""
-        return self._foreign
-
-    @property
-    def adopted(self) -> frozenset[FederationId]:
-        """The federations that this home adopted, be it a member or not so far."""
-        return self._belonging.adopted
-
-    def adopt(self, *fids: FederationId) -> None:
-        """Take these federations for ours, from when they admit our co-op."""
-        self._belonging.adopted |= set(fids)
-        self._found()
-        self._arrivals.announce_control()
-
-    def welcome(self, fid: FederationId, cids: frozenset[CoopId]) -> None:
-        """Take up the key logs of these co-ops, and of no others, as candidates of a federation."""
-        if self.candidates.get(fid, frozenset()) == cids:
-            return
-        self.candidates = MappingProxyType({**self.candidates, fid: cids})
-        self._arrivals.announce_control()
+        """The federations that this co-op is or was a member of: see `KnownFederations.ours`."""
+        return self.known.ours
 
     def now_ms(self) -> int:
         """Return the time that an entry published now would bear, but for its log's head."""
@@ -174,17 +167,22 @@ class Ingest:
         Each carries its payload, and is proven by its own signature, by that of an entry after it
         in its run, or by a tail. Of a live push each is to carry its own. Raises
         RemoteProtocolError `log.tail` where a tail is left over; nothing is then stored.
+
+        A large batch is decided part by part, so that what this node does itself comes in between.
         """
         readable = [item for item in items if isinstance(item, Opened)]
+        verdicts: list[Verdict] = []
+        stored: list[StoredEntry] = []
+        waits: list[asyncio.Future[None]] = []
         runs = self._runs(readable, tails, is_live=is_live)
-
-        def decide(planned: Planned) -> tuple[Change, list[Verdict]]:
-            decider = self._decider(planned)
-            verdicts = [verdict for run in runs for verdict in decider.decide(run)]
-            self._note_foreign(readable, verdicts)
-            return self._change(verdicts), verdicts
-
-        verdicts, stored = await self._store.transact(decide, then=self._tell)
+        for part in in_parts(runs, self._turns.piece):
+            found, entries, done = await self._store.begin(
+                partial(self._decide, part), then=self._tell, is_foreign=True
+            )
+            verdicts += found
+            stored += entries
+            waits.append(done)
+        await (waits[0] if len(waits) == 1 else asyncio.gather(*waits))
         if len(readable) < len(items):
             verdicts = with_unreadable(items, verdicts)
         for item, verdict in zip(items, verdicts, strict=True):
@@ -193,6 +191,13 @@ class Ingest:
                 if verdict.is_of_bytes:
                     self._rejects.remember(sender, item.envelope, verdict.code)
         return results_of(items, verdicts, stored)
+
+    def _decide(self, runs: Sequence[Run], planned: Planned) -> tuple[Change, list[Verdict]]:
+        decider = self._decider(planned)
+        verdicts = [verdict for run in runs for verdict in decider.decide(run)]
+        items = (cast("Sequence[Opened]", run.entries) for run in runs)  # as `take` made them
+        self._note_foreign([item for entries in items for item in entries], verdicts)
+        return self._change(verdicts), verdicts
 
     async def receive_payloads(self, fid: FederationId, items: Sequence[PayloadItem]) -> None:
         """Take in payloads of entries that are held without them.
@@ -210,13 +215,15 @@ class Ingest:
                 self._fences.note(new.entry.kind, new.entry.header.cid, new.payload)
             return Change(payloads=payloads), None
 
-        await self._store.transact(decide, then=self._tell)
+        await self._store.transact(decide, then=self._tell, is_foreign=True)
 
     async def until_compared(self) -> None:
         """Return once our own log was compared with a peer, or that was waited for long enough."""
         await self._guard.until_compared()
 
-    async def publish(self, fid: FederationId, drafts: Sequence[Draft]) -> list[StoredEntry]:
+    async def publish(
+        self, fid: FederationId, drafts: Sequence[Draft], *, receipt: NewReceipt | None = None
+    ) -> list[StoredEntry]:
         """Sign our own entries, in order, and store all of them or none.
 
         They pass the same rules as everybody's. What would be stored without effect is refused
@@ -224,6 +231,9 @@ class Ingest:
         two certificates of one epoch contradict each other, `node.recovering`, `node.doubled`
         and `node.identity_in_use` while this node may not sign, `log.promise` for a promise that
         says less or more than is held. Waits for the first comparison with a peer, at a start.
+
+        A `receipt` is kept with the entries, or neither is: of a request that was answered under
+        its key meanwhile nothing is stored (`api.idempotency_busy`, `api.idempotency_full`).
         """
         await self.until_compared()
 
@@ -231,6 +241,7 @@ class Ingest:
             self._guard.require_publishing(draft.kind for draft in drafts)
             require_sound(self._store.damages.values(), self._keyring.cid)
             self.quota.require_disk()
+            self._require_new(planned, receipt)
             require_promises(planned.state, drafts)
             state = planned.state
             first = () if opens(drafts) else self._handing_over(state.key_logs, state.logs, fid)
@@ -242,10 +253,20 @@ class Ingest:
                 if verdict.code is not None:
                     detail = verdict.detail or "expected an entry that has effect"
                     raise LocalProtocolError(verdict.code, detail)
-            return self._change(verdicts), None
+            return replace(self._change(verdicts), receipt=receipt), None
 
         _, stored = await self._store.transact(decide, then=self._tell)
         return stored[len(stored) - len(drafts) :]
+
+    async def keep(self, receipt: NewReceipt) -> None:
+        """Keep the receipt of a request that published nothing. Refuses as `publish` does."""
+
+        def decide(planned: Planned) -> tuple[Change, None]:
+            self.quota.require_disk()
+            self._require_new(planned, receipt)
+            return Change(receipt=receipt), None
+
+        await self._store.transact(decide)
 
     async def hand_over(self, fid: FederationId) -> None:
         """Say whom our writer succeeds in a federation, where that is due and not said yet.
@@ -257,75 +278,9 @@ class Ingest:
         if self._handing_over(self._store.key_logs, self._store.logs, fid):
             await self.publish(fid, [])
 
-    async def receive_key_ops(self, cid: CoopId, ops: Sequence[KeyOp]) -> bool:
-        """Take in a run of operations of a key log; return whether they changed what is held.
-
-        Known ones are passed over, so a whole key log may be sent again; of two branches the one
-        of greater authority is kept. Raises RemoteProtocolError `key.*`; its fault tells whether
-        asking again later may help.
-        """
-
-        def decide(planned: Planned) -> tuple[Change, bool]:
-            history = new_history(planned.state, cid, [ops], most=self._limits.key_logs)
-            changed = {} if history is None else {cid: history}
-            return Change(key_histories=changed), bool(changed)
-
-        is_changed, _ = await self._store.transact(decide, then=self._tell)
-        if is_changed:
-            self._note_own_keys()
-        return is_changed
-
-    async def receive_certificate(
-        self,
-        certificate: Certificate,
-        *,
-        key_logs: Mapping[CoopId, Sequence[KeyOp]] = MappingProxyType({}),
-        wanted: bool = False,
-    ) -> bool:
-        """Take in a certificate of a federation, of any epoch; return whether it was new.
-
-        A genesis has to name our co-op, unless it is adopted or `wanted`; others follow on one that
-        is held.
-        The members' key logs are merged with those in `key_logs`, under the anchors that the
-        certificate brings, and stored with it or not at all, together with what it makes of entries
-        stored before. Raises RemoteProtocolError `charter.*`, `key.*`, `enc.*`, `schema.invalid`.
-        """
-
-        def decide(planned: Planned) -> tuple[Change, bool]:
-            taken = new_certificate(
-                planned.state,
-                certificate,
-                key_logs,
-                most=self._limits.key_logs,
-                belonging=self._belonging,
-                is_wanted=wanted,
-            )
-            if taken is None:
-                return Change(), False
-            return changed_by(planned, taken), True
-
-        is_new, _ = await self._store.transact(decide, then=self._tell)
-        if is_new:
-            self._note_own_keys()
-        return is_new
-
-    async def receive_fork_proof(self, proof: ForkProof) -> bool:
-        """Take in a proof that a writer forked its log; return whether it says more than we knew.
-
-        Raises RemoteProtocolError `fork.*`, `env.*`, `key.unknown`, `charter.unknown_federation`.
-        """
-
-        def decide(planned: Planned) -> tuple[Change, bool]:
-            meter = self.quota.meter(planned.state.usage)
-            federation_of = partial(self._federation_in, planned.state)
-            is_new = is_new_fork_proof(planned, proof, federation_of, meter)
-            if is_new:
-                header = decode_header(proof.first.header)
-                self._guard.note_foreign(header, entry_id(proof.first.header))
-            return Change(fork_proofs=[proof] if is_new else []), is_new
-
-        is_new, _ = await self._store.transact(decide, then=self._tell)
-        return is_new
+    def _require_new(self, planned: Planned, receipt: NewReceipt | None) -> None:
+        if receipt is not None:
+            require_new(planned, receipt, self._limits.receipt_mb << 20)
 
     def _handing_over(
         self,
@@ -350,17 +305,13 @@ class Ingest:
     def _runs(
         self, items: Sequence[Opened], tails: Sequence[Tail], *, is_live: bool
     ) -> Sequence[Run]:
-        if is_live and tails:
-            raise RemoteProtocolError("log.tail", "expected live entries signed, each by itself")
-        if is_live and not all(item.envelope.signature for item in items):
-            return each_alone(items)  # LOG-23: so that one without its own is refused
-        return split_runs(items, tails, self._checks)
+        return runs_of(items, tails, self._checks, is_live=is_live)
 
     def _decider(self, planned: Planned) -> Decider:
         meter = self.quota.meter(planned.state.usage)
         return Decider(
             planned,
-            partial(self._federation_in, planned.state),
+            partial(self.known.in_force, planned.state),
             now_ms=self._clock.now_ms(),
             meter=meter,
             subscription=self.subscription,
@@ -390,29 +341,13 @@ class Ingest:
     def _tell(self, effects: Effects) -> None:
         """Tell the rest of the node what became durable."""
         if effects.chains:
-            self._found()
+            self.known.learn()
         if effects.entries:
             self._arrivals.announce(effects.entries[-1].arrival)
         if effects.has_control:
             self._arrivals.announce_control()
         if effects.payloads:
             self._arrivals.announce_payloads()
-
-    def _note_own_keys(self) -> None:
-        log = self._store.key_logs.get(self._keyring.cid)
-        if log is not None:
-            self._guard.note_keys(log)
-
-    def _found(self) -> None:
-        """Note what is in force in federations whose chains the store has, and so were verified."""
-        self._federations = self._belonging.ours(self._store.chains)
-        self._foreign = self._belonging.foreign(self._store.chains)
-
-    def _federation_in(self, state: State, fid: FederationId) -> Federation | None:
-        """Return what is in force in a federation of ours, by all that was decided so far."""
-        chain = state.chains.get(fid)
-        is_ours = chain is not None and self._belonging.is_ours(fid, chain)
-        return chain.federation if chain is not None and is_ours else None
 
 
 _UNSEEN: Final = (Outcome.NEW, Outcome.NO_EFFECT, Outcome.FORK)

@@ -22,7 +22,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sheaf_node.durable import sync
+from sheaf_node.durable import new_private_file, sync
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import MAX_KEY_LOG, MAX_KEY_OP
 
@@ -135,8 +135,7 @@ def _write_draft(home: Path, files: Mapping[str, bytes]) -> None:
     _remove(draft)  # an earlier attempt that died: nobody has heard of its keys
     draft.mkdir(mode=0o700)
     for name, data in files.items():
-        descriptor = os.open(draft / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(new_private_file(draft / name), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

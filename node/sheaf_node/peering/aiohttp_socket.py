@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import socket
+from contextlib import suppress
 from typing import Final
 
 import aiohttp
@@ -12,6 +15,8 @@ from sheaf_node.peering.network import SocketClosed
 
 CLOSE_S: Final = 2.0
 """How long a peer may take to answer a WebSocket close."""
+TAKEN_S: Final = 30.0
+"""For a peer to take what fills the socket's buffer. It holds one of few links meanwhile."""
 MAX_PINGS: Final = 1_000
 """Pings and pongs without a frame between them: hours of an idle link's. Of six bytes each, they
 come by the thousand in one read, and the loop would answer all before it turns to another link."""
@@ -25,8 +30,12 @@ _STATUS: Final = {
 class AiohttpSocket:
     """Either end of a WebSocket."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse | web.WebSocketResponse) -> None:
-        self._socket = socket
+    def __init__(
+        self,
+        socket: aiohttp.ClientWebSocketResponse | web.WebSocketResponse,
+        taken_s: float = TAKEN_S,
+    ) -> None:
+        self._socket, self._taken_s = socket, taken_s
 
     async def receive(self) -> bytes:
         """Return the next binary message. Raises SocketClosed for anything else."""
@@ -48,17 +57,38 @@ class AiohttpSocket:
             raise SocketClosed("link.lost", str(exc)) from exc
 
     async def send(self, frame: bytes) -> None:
-        """Send a binary message; waits while the peer reads too slowly. Raises SocketClosed."""
+        """Send a binary message; waits while the peer reads too slowly, and not for ever.
+
+        Raises SocketClosed.
+        """
         try:
-            await self._socket.send_bytes(frame)
+            async with asyncio.timeout(self._taken_s):
+                await self._socket.send_bytes(frame)
+        except TimeoutError as exc:
+            self._cut()
+            detail = f"expected the peer to take a frame within {self._taken_s:.0f} s"
+            raise SocketClosed("link.lost", detail) from exc
         except (ConnectionError, RuntimeError) as exc:  # aiohttp: "WebSocket connection is closed"
             raise SocketClosed("link.lost", str(exc)) from exc
+
+    def _cut(self) -> None:
+        """End the connection as it stands: no goodbye gets through what is not read."""
+        connection = self._socket.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError):  # it ended meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
 
     async def close(self, code: str, *, is_fault: bool) -> None:
         """Close with the code as the reason."""
         usual = WSCloseCode.POLICY_VIOLATION if is_fault else WSCloseCode.OK
         status = _STATUS.get(code, usual) if is_fault else usual
-        await self._socket.close(code=status, message=code.encode())
+        try:
+            await self._socket.close(code=status, message=code.encode())
+        except asyncio.CancelledError:
+            # aiohttp cancels what waits for the buffer of a connection that was lost meanwhile.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
 
 
 def _ending(message: aiohttp.WSMessage) -> SocketClosed:

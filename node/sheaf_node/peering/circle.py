@@ -17,36 +17,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from sheaf_node.ingest.reach import next_end_ms, reachable
 from sheaf_node.store.state import header_of
-from sheaf_protocol.charter import Certificate
-from sheaf_protocol.fork import ForkProof
-from sheaf_protocol.limits import MAX_BATCH_BYTES
 from sheaf_protocol.link import ControlState, HeldKeyLog
-from sheaf_protocol.link.messages import (
-    LIST,
-    ControlItems,
-    ControlWant,
-    KeyOps,
-    certificate_size,
-    key_op_size,
-    proof_size,
-)
+from sheaf_protocol.link.control_items import control_messages, key_log_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sheaf_node.clock import Clock
     from sheaf_node.events import Arrivals
     from sheaf_node.ingest import Ingest
     from sheaf_node.store import Store
-    from sheaf_protocol.charter import Charter, Federation
+    from sheaf_protocol.charter import Certificate, Charter, Federation
     from sheaf_protocol.digest import CoopId, Digest, FederationId
-    from sheaf_protocol.identity import KeyHistory, KeyOp
-
-_Piece: TypeAlias = KeyOps | Certificate | ForkProof
+    from sheaf_protocol.identity import KeyHistory
+    from sheaf_protocol.link.control_items import ControlPiece
+    from sheaf_protocol.link.messages import ControlItems, ControlWant
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +68,15 @@ class Circle:
 
     def calls_for(self, cid: CoopId) -> bool:
         """Return whether the co-op's key log is to be kept: something here is judged by it."""
-        return self.knows(cid) or any(cid in self._chain(fid).named for fid in self._ingest.foreign)
+        return self.knows(cid) or any(
+            cid in self._chain(fid).named for fid in self._ingest.known.foreign
+        )
 
     def wants(self, fid: FederationId) -> bool:
         """Return whether the chain of a federation is to be kept that was founded without us."""
         self._look_again()
         partners = chain.from_iterable(self._reach.get(ours, ()) for ours in self._ours())
-        return fid in self._ingest.adopted or fid in partners
+        return fid in self._ingest.known.adopted or fid in partners
 
     def shared_with(self, cid: CoopId) -> frozenset[FederationId]:
         """Return the founded federations that both we and the co-op are members of now."""
@@ -113,15 +104,15 @@ class Circle:
         self, cid: CoopId, want: ControlWant, *, is_narrow: bool = False
     ) -> Iterator[ControlItems]:
         """Yield the messages that answer a peer's want, of what it may see."""
-        return _packed(self._pieces(self.control_for(cid, is_narrow=is_narrow), want))
+        return control_messages(self._pieces(self.control_for(cid, is_narrow=is_narrow), want))
 
     def _ours(self) -> Iterator[FederationId]:
         """Yield the federations that we are in, were in, or were told to join."""
         yield from self._ingest.federations
-        yield from (fid for fid in self._ingest.foreign if fid in self._ingest.adopted)
+        yield from (fid for fid in self._ingest.known.foreign if fid in self._ingest.known.adopted)
 
     def _is_named(self, fid: FederationId, cid: CoopId) -> bool:
-        return cid in self._ingest.candidates.get(fid, ()) or cid in self._chain(fid).named
+        return cid in self._ingest.known.candidates.get(fid, ()) or cid in self._chain(fid).named
 
     def _chain(self, fid: FederationId) -> _Chain:
         held = self._store.chains[fid]
@@ -137,6 +128,9 @@ class Circle:
             return
         self._version = self._arrivals.control
         self._states.clear()
+        # A lower proof takes the place of another, again and again where a writer makes them.
+        proofs = self._store.fork_proofs
+        self._proof_fids = {id_: fid for id_, fid in self._proof_fids.items() if id_ in proofs}
         charters = self._charters()
         self._reach = {
             fid: list(reachable(fid, charters, now_ms))
@@ -147,7 +141,7 @@ class Circle:
 
     def _charters(self) -> Mapping[FederationId, Charter]:
         held: Iterable[tuple[FederationId, Federation]] = chain(
-            self._ingest.federations.items(), self._ingest.foreign.items()
+            self._ingest.federations.items(), self._ingest.known.foreign.items()
         )
         return {fid: federation.charter for fid, federation in held}
 
@@ -161,7 +155,7 @@ class Circle:
         ]
         chains = [self._chain(fid) for fid in dict.fromkeys([*named, *beyond])]
         visible = {self._own, cid}.union(*(each.named for each in chains))
-        visible.update(*(self._ingest.candidates.get(fid, ()) for fid in inside))
+        visible.update(*(self._ingest.known.candidates.get(fid, ()) for fid in inside))
         histories = self._store.key_histories
         return ControlState(
             key_logs={c: _held_key_log(histories[c]) for c in visible if c in histories},
@@ -176,14 +170,14 @@ class Circle:
             fid = self._proof_fids[proof] = header_of(header).fid
         return fid
 
-    def _pieces(self, visible: ControlState, want: ControlWant) -> Iterator[_Piece]:
+    def _pieces(self, visible: ControlState, want: ControlWant) -> Iterator[ControlPiece]:
         for item in want.key_logs:
             if item.cid in visible.key_logs:
                 history = self._store.key_histories[item.cid]
                 # Both sides of a division, from where they part at the latest.
                 first = min(item.first, history.state.size) if history.rival else item.first
-                yield from _parts(item.cid, history.path[first:])
-                yield from _parts(item.cid, history.rival[first:])
+                yield from key_log_parts(item.cid, history.path[first:])
+                yield from key_log_parts(item.cid, history.rival[first:])
         yield from self._certificates(visible, frozenset(want.certificates))
         for id_ in want.proofs:
             # Since the want came a lower proof may have taken this one's place.
@@ -207,50 +201,3 @@ def _held_key_log(history: KeyHistory) -> HeldKeyLog:
     state = history.state
     branches = tuple(end.heads for end in history.ends)
     return HeldKeyLog(size=state.size, head=state.head, branches=branches)
-
-
-def _parts(cid: CoopId, ops: Sequence[KeyOp]) -> Iterator[KeyOps]:
-    """Yield a key log in stretches that fit a message."""
-    part: list[KeyOp] = []
-    size = 0
-    for op in ops:
-        if part and size + key_op_size(op) > MAX_BATCH_BYTES:
-            yield KeyOps(cid, part)
-            part, size = [], 0
-        part.append(op)
-        size += key_op_size(op)
-    if part:
-        yield KeyOps(cid, part)
-
-
-def _packed(pieces: Iterator[_Piece]) -> Iterator[ControlItems]:
-    """Yield messages of about a batch each, in the order of the pieces, the last one marked."""
-    batch: list[_Piece] = []
-    size = 0
-    for piece in pieces:
-        is_full = size + _size(piece) > MAX_BATCH_BYTES or len(batch) == LIST
-        if batch and is_full:
-            yield _message(batch, is_last=False)
-            batch, size = [], 0
-        batch.append(piece)
-        size += _size(piece)
-    yield _message(batch, is_last=True)
-
-
-def _size(piece: _Piece) -> int:
-    match piece:
-        case KeyOps():
-            return sum(key_op_size(op) for op in piece.ops)
-        case Certificate():
-            return certificate_size(piece)
-        case ForkProof():
-            return proof_size(piece)
-
-
-def _message(batch: Sequence[_Piece], *, is_last: bool) -> ControlItems:
-    return ControlItems(
-        [piece for piece in batch if isinstance(piece, KeyOps)],
-        [piece for piece in batch if isinstance(piece, Certificate)],
-        [piece for piece in batch if isinstance(piece, ForkProof)],
-        is_last,
-    )

@@ -27,7 +27,7 @@ from sheaf_protocol.link.messages import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sheaf_node.peering.frontiers import Frontiers, Held
+    from sheaf_node.peering.frontiers import Frontiers, Held, Moment
     from sheaf_protocol.digest import Digest, FederationId, LogId
     from sheaf_protocol.frontier import FrontierItem, LogState
     from sheaf_protocol.link import DataSync, Link
@@ -57,7 +57,8 @@ class Comparing:
             self._assume_since(cursor)
         self._is_begin_due = link.is_initiator
         self._is_lagged_due = False
-        self._is_news_due = self._is_root_due = self._is_have_due = False
+        self._is_root_due = self._is_have_due = False
+        self._news: Moment | None = None
         self._answer, self._since = Answer.NONE, 0
         self._heard: tuple[Digest | None, int] = (None, 0)
         self._told: dict[LogId, LogState] = {}
@@ -126,11 +127,11 @@ class Comparing:
             self._told.update(tree.at(prefix).states())
         self._is_have_due = True
 
-    def tick(self, *, is_settling: bool) -> bool:
-        """Let news fall due; return whether there is more to wait for."""
-        ours = self._frontiers.of(self._fid)
+    def tick(self, moment: Moment, *, is_settling: bool) -> bool:
+        """Let the news of a moment fall due; return whether there is more to wait for."""
+        ours = moment.of(self._fid)
         theirs = self._sync.their_root
-        self._is_news_due, self._is_root_due = True, is_settling
+        self._news, self._is_root_due = moment, is_settling
         if theirs is None:
             return not self._sync.is_root_told(ours.root)
         may_look = is_settling and not self._sync.is_asking
@@ -141,6 +142,8 @@ class Comparing:
 
     def tell(self) -> None:
         """Send what is due."""
+        if not self._is_anything_due:
+            return
         ours = self._frontiers.of(self._fid)
         if self._is_lagged_due:
             self._link.send(Lagged(self._scope))
@@ -149,11 +152,24 @@ class Comparing:
         if self._is_begin_due:
             self._begin(ours)
         self._tell_parts(ours)
-        if self._is_news_due and self._comparison.is_known and (news := self._sync.news(ours)):
-            self._have(news, ours)
+        self._tell_news()
         if self._is_root_due and not self._sync.is_root_told(ours.root):
             self._have([], ours)
-        self._is_lagged_due = self._is_begin_due = self._is_news_due = self._is_root_due = False
+        self._is_lagged_due = self._is_begin_due = self._is_root_due = False
+
+    @property
+    def _is_anything_due(self) -> bool:
+        is_told = self._is_lagged_due or self._is_begin_due or self._news is not None
+        is_asked = self._answer is not Answer.NONE or self._wanted or self._nodes
+        return bool(is_told or is_asked or self._is_root_due or self._is_have_due)
+
+    def _tell_news(self) -> None:
+        moment, self._news = self._news, None
+        if moment is None or not self._comparison.is_known:
+            return
+        ours = moment.of(self._fid)
+        if news := self._sync.news(ours):
+            self._have(news, ours, moment.arrival)
 
     def _begin(self, ours: Frontier) -> None:
         cursor = self.cursor
@@ -201,8 +217,11 @@ class Comparing:
         for at in range(0, len(nodes), NODES):
             self._link.send(Tree(self._scope, list(nodes[at : at + NODES])))
 
-    def _have(self, told: Sequence[FrontierItem], ours: Frontier) -> None:
-        arrival = self._store.arrival
+    def _have(
+        self, told: Sequence[FrontierItem], ours: Frontier, arrival: int | None = None
+    ) -> None:
+        """Tell of some logs, with the root of all, and the arrival number that goes with it."""
+        arrival = self._store.arrival if arrival is None else arrival
         for at in range(0, max(1, len(told)), LIST):
             part = list(told[at : at + LIST])
             self._link.send(Have(self._scope, ours.root, arrival, part))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
-from sheaf_node.peering.network import LINK_PATH, PORTS
+from sheaf_node.address import link_address
 from sheaf_node.peering.policy import back_off_ms
 from sheaf_protocol.errors import Refusal
 
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import WriterId
     from sheaf_protocol.link import LinkClosed
 
-_SCHEMES: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _REASONS: Final = {
     "link.self": "this is the node itself; it is not dialled again",
     "link.bye": "the node there stopped or starts anew",
     "link.busy": "the node there has as many links as it takes",
     "link.lost": "the connection broke",
+    "link.paused": "links between the two co-ops are paused by an operator",
     "link.timeout": "no answer in time",
 }
 _LOG = logging.getLogger("sheaf.peering")
@@ -82,12 +81,15 @@ class Dialer:
         ended = self._last.get(url)
         return ended.wid if ended is not None and ended.is_duplicate else None
 
-    async def keep(self, url: str) -> None:
-        """Dial one peer for ever; return only where the url turns out to be this node's own."""
+    async def keep(self, url: str, *, is_outside: bool = False) -> None:
+        """Dial one peer for ever; return only where the url turns out to be this node's own.
+
+        `is_outside` is for an address that came from others, and leads nowhere inside a network.
+        """
         address, audience = link_address(url)
         failures = 0
         while True:
-            ended = await self._dial(address, audience)
+            ended = await self._dial(address, audience, is_outside=is_outside)
             self._note(url, ended)
             if ended.is_self:
                 return
@@ -101,9 +103,10 @@ class Dialer:
             )
             await self._clock.sleep_ms(wait_ms)
 
-    async def _dial(self, address: str, audience: str) -> Ended:
+    async def _dial(self, address: str, audience: str, *, is_outside: bool) -> Ended:
+        dial = self._network.dial_hint if is_outside else self._network.dial
         try:
-            socket = await self._network.dial(address, self._waits.dial_ms)
+            socket = await dial(address, self._waits.dial_ms)
         except Refusal as exc:
             return Ended(exc.detail)
         return await self._run(socket, address, audience)
@@ -126,28 +129,3 @@ def reason_of(why: LinkClosed, audience: str) -> str | None:
     if why.code == "link.not_member" and why.is_by_peer:
         return "the node there is in no federation with this co-op, or does not know so yet"
     return _REASONS.get(why.code) or f"{why.detail or 'the link ended'} ({why.code})"
-
-
-def link_address(url: str) -> tuple[str, str]:
-    """Return the WebSocket address of a peer's url, and the audience to name in the handshake.
-
-    Raises Refusal `peer.url`.
-    """
-    parts = urlsplit(url)
-    scheme = _SCHEMES.get(parts.scheme)
-    try:
-        port = parts.port
-    except ValueError as exc:
-        raise Refusal("peer.url", f"expected a port in {url!r}: {exc}") from exc
-    if scheme is None or not parts.hostname or parts.username is not None or parts.query:
-        raise Refusal("peer.url", f"expected a url like wss://node.example, got {url!r}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    audience = host if port in {None, PORTS[scheme]} else f"{host}:{port}"
-    path = parts.path if parts.path not in {"", "/"} else LINK_PATH
-    return f"{scheme}://{audience}{path}", audience
-
-
-def audiences(names: list[str], host: str, port: int) -> list[str]:
-    """Return what diallers may call this node: each public name, alone and with the peer port."""
-    listed = [name.lower() for name in names or [host, "localhost"]]
-    return [*listed, *(f"{name}:{port}" for name in listed)]

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sheaf_node.ingest import Ingest, Result
-    from sheaf_node.peering.frontiers import Frontiers
+    from sheaf_node.ingest.model import Item
+    from sheaf_node.peering.frontiers import Frontiers, Moment
+    from sheaf_node.peering.traffic import Traffic
     from sheaf_node.store import Store, StoredEntry
     from sheaf_protocol.digest import Digest, FederationId, LogId
     from sheaf_protocol.link import Claims, Link
@@ -72,6 +74,7 @@ class Exchange:
         frontiers: Frontiers,
         claims: Claims,
         store_id: bytes,
+        traffic: Traffic,
     ) -> None:
         self.fid = fid
         self.sync = DataSync(claims)
@@ -80,7 +83,7 @@ class Exchange:
         )
         self.payloads = PayloadExchange(fid, link, store=store, ingest=ingest)
         self._link, self._store, self._ingest, self._frontiers = link, store, ingest, frontiers
-        self._scope = link.blind(fid)
+        self._scope, self._traffic = link.blind(fid), traffic
         self._sender = b"" if link.peer is None else bytes(link.peer.wid)
         self._serving: deque[Range] = deque()
         self._ends: dict[LogId, int] = {}
@@ -133,6 +136,7 @@ class Exchange:
 
         Raises RemoteProtocolError `link.scope`, `link.range`, `log.tail` before anything is stored.
         """
+        self._traffic.note_received(len(message.envelopes), is_live=message.is_live)
         opened = self._ingest.open(message.envelopes, self._sender)
         for item in opened:
             if isinstance(item, Opened) and item.header.fid != self.fid:
@@ -146,9 +150,17 @@ class Exchange:
         for item, result in zip(opened, results, strict=True):
             if isinstance(item, Opened) and self._learn(item, result):
                 furthest[item.log] = item
+            if message.is_live:
+                self._note_clock(item, result, now_ms)
         for log, item in furthest.items():
             self.sync.assume(FrontierItem(log, item.header.seq, bytes(item.id[:8])), now_ms)
         return results
+
+    def _note_clock(self, item: Item, result: Result, now_ms: int) -> None:
+        """Note what a proven entry that its author pushed just now tells of that peer's clock."""
+        is_proven = result.outcome is Outcome.NEW or result.code == "clock.ahead"
+        if isinstance(item, Opened) and is_proven and item.header.wid == self._sender:
+            self._traffic.note_clock(item.header.wid, item.header.time_ms - now_ms)
 
     def push(self, live: Live, now_ms: int) -> bool:
         """Queue own new entries, unless the peer lacks what comes before them or credit is short.
@@ -161,10 +173,11 @@ class Exchange:
             self.comparing.lag()
             return False
         self._link.send(Entries(self._scope, True, self.payloads.let_through(live.entries), []))
+        self._traffic.note_sent(len(live.entries), is_live=True)
         self.sync.assume(live.last, now_ms)
         return True
 
-    def tick(self, now_ms: int, *, is_settling: bool) -> bool:
+    def tick(self, now_ms: int, moment: Moment, *, is_settling: bool) -> bool:
         """Let news and postponed questions fall due; return whether there is more to wait for.
 
         Raises RemoteProtocolError `link.stalled` where the peer owes an answer for too long.
@@ -173,7 +186,7 @@ class Exchange:
         if is_stalled or self.sync.is_stalled(now_ms, ANSWER_MS):
             raise RemoteProtocolError("link.stalled", f"expected an answer within {ANSWER_MS} ms")
         self._is_ask_due |= self.sync.is_waiting
-        is_unsettled = self.comparing.tick(is_settling=is_settling)
+        is_unsettled = self.comparing.tick(moment, is_settling=is_settling)
         is_unsettled |= self.payloads.tick(now_ms)
         return self.sync.is_waiting or is_unsettled
 
@@ -211,6 +224,7 @@ class Exchange:
         batch, tails = self._next_batch()
         if batch:
             self._link.send(Entries(self._scope, False, batch, tails))
+            self._traffic.note_sent(len(batch), is_live=False)
             return True
         self._link.send(Served(self._scope))
         self._is_served_due = False

@@ -22,8 +22,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from sheaf_node.address import PORTS
 from sheaf_node.events import Counter
-from sheaf_node.peering.network import PORTS, SocketClosed, not_an_address, port_in_use
+from sheaf_node.peering.network import SocketClosed, not_an_address, port_in_use
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -196,6 +197,10 @@ class MemoryHost:
         parts = urlsplit(url)
         port = parts.port or PORTS[parts.scheme]
         return await self._network.dial(self._name, parts.hostname or "", port)
+
+    async def dial_hint(self, url: str, timeout_ms: int, *, is_near: bool = False) -> MemorySocket:
+        """Connect; in memory nothing lies inside of anything. Raises Refusal `link.unreachable`."""
+        return await self.dial(url, timeout_ms)
 
 
 class _Wire:

@@ -8,18 +8,18 @@ below; what a node decides (whom it lets in, how many, when to dial again) stays
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Mapping
 
-LINK_PATH: Final = "/sheaf/1/link"
 WELL_KNOWN: Final = "/.well-known/sheaf"
-PORTS: Final = {"ws": 80, "wss": 443}
-"""The port of an address that names none."""
+MAX_POST: Final = 524_288
+"""Bytes of a posted request: a handshake message, of which a joiner's key log is the most."""
 
 
 class SocketClosed(Exception):
@@ -66,6 +66,18 @@ class Knock(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Posted:
+    """What a posted request is answered with, as HTTP has it."""
+
+    status: int
+    body: bytes
+
+
+Post: TypeAlias = Callable[[bytes, str], Awaitable[Posted]]
+"""Answers one request, given its body and the network address that it came from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Front:
     """What a node shows at its peer port."""
 
@@ -73,6 +85,8 @@ class Front:
     """The well-known document, as JSON."""
     answer: Callable[[Knock], Awaitable[None]]
     """Called for each knock, in a task of the listener; returns when the link has ended."""
+    posts: Mapping[str, Post] = field(default_factory=dict)
+    """What is answered to requests posted to a path. Bodies are at most `MAX_POST`."""
 
 
 class Listener(Protocol):
@@ -100,6 +114,13 @@ class Network(Protocol):
 
         Raises Refusal `link.unreachable`, `link.redirect`, whose sentence follows the peer's url
         wherever it is shown. The caller closes the socket.
+        """
+
+    async def dial_hint(self, url: str, timeout_ms: int, *, is_near: bool = False) -> Socket:
+        """Return a connection to an address that others chose, nowhere inside a network; `is_near`
+        is for one that was heard of on this network, as a number, and may be of it.
+
+        Raises Refusal `peer.inside`, and as `dial` does.
         """
 
 

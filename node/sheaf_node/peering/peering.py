@@ -1,30 +1,34 @@
-"""A node's links: who is linked, and the tasks that serve all links together.
+"""A node's links: who may have one, which of two stays, and how each is run to its end.
 
-Nothing polls. One task waits for entries and pushes our own, one lets announcements fall due while
-something is unsettled, one waits for control items, one compares everything every few minutes.
+`rounds.py` serves all of them together, `status.py` tells people of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
+from sheaf_node.address import audiences, link_address
 from sheaf_node.events import Counter
 from sheaf_node.peering.circle import Circle
-from sheaf_node.peering.dialer import Dialer, Ended, audiences, link_address, reason_of
+from sheaf_node.peering.dialer import Dialer, Ended, reason_of
 from sheaf_node.peering.frontiers import Frontiers
-from sheaf_node.peering.live import own_batches
-from sheaf_node.peering.policy import CONTROL_REST_MS, Buckets, keeps_new, rest_after
+from sheaf_node.peering.policy import Buckets, keeps_new
+from sheaf_node.peering.rounds import Rounds, keep_cursors
 from sheaf_node.peering.runner import run_session
 from sheaf_node.peering.server import PeerServer
-from sheaf_node.peering.session import Session, Shared
-from sheaf_node.store import Change
-from sheaf_protocol.link import Claims, Dial, Fresh, Identity, Link, Listen, Phase
+from sheaf_node.peering.session import Session
+from sheaf_node.peering.share import Shares
+from sheaf_node.peering.shared import Shared
+from sheaf_node.peering.status import DialStatus, PeerStatus, peer_status
+from sheaf_node.peering.traffic import Traffic
+from sheaf_node.turns import Turns
+from sheaf_protocol.errors import Refusal
+from sheaf_protocol.link import Claims, Dial, Fresh, Identity, Link, Listen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from sheaf_node.blobs import Fetching
     from sheaf_node.clock import Clock, Randomness
@@ -32,44 +36,12 @@ if TYPE_CHECKING:
     from sheaf_node.events import Arrivals
     from sheaf_node.ingest import Ingest
     from sheaf_node.keyring import Keyring
-    from sheaf_node.peering.network import Network, Socket
+    from sheaf_node.peering.network import Network, Post, Socket
     from sheaf_node.store import Store
     from sheaf_protocol.digest import CoopId, WriterId
     from sheaf_protocol.identity import KeyOp
 
-SETTLE_TICKS: Final = 4
-"""A peer that lacks nothing is told our root at every fourth tick: it only wants to know that we
-agree, so it may wait a second."""
-CONTROL_MS: Final = 50
-"""How long control items are collected before peers are told: a charter brings many key logs."""
-READ: Final = 256
 _LOG = logging.getLogger("sheaf.peering")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PeerStatus:
-    """One link as its node sees it."""
-
-    cid: CoopId
-    wid: WriterId
-    url: str
-    since_ms: int
-    is_dialled: bool
-    in_sync: bool
-    """Whether the roots were equal when last told."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DialStatus:
-    """One configured peer."""
-
-    url: str
-    is_linked: bool
-    """Whether a link to it is up, from either side."""
-    reason: str | None
-    """Why the last dial ended; None while linked, and before the first has ended."""
-    is_compared: bool = False
-    """Whether control items were compared with it since the node started."""
 
 
 class Peering:
@@ -87,6 +59,9 @@ class Peering:
         random: Randomness,
         config: Config,
         blobs: Fetching,
+        turns: Turns | None = None,
+        posts: Mapping[str, Post] | None = None,
+        seek: Callable[[Peering], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._store, self._arrivals, self._keyring = store, arrivals, keyring
         self._clock, self._random, self._config = clock, random, config
@@ -96,12 +71,18 @@ class Peering:
         self._unsettled = asyncio.Event()
         self._compared_at: set[str] = set()
         self._main: asyncio.Task[None] | None = None
+        self._network, self._seek = network, seek
+        self._turns = turns or Turns()
+        self.near_names: list[str] = []
+        """Names under which nodes of this network may dial this one, besides those of the settings:
+        the numbers that are told there."""
         self._is_stopping = False
         self.compared: dict[WriterId, CoopId] = {}
         """The peers with which control items were compared since the node started."""
         self.has_agreed = False
         """Whether a peer held the same of all federations in common at one time since then."""
-        self._server = PeerServer(config, keyring, network, self._accepted)
+        self.traffic = Traffic()
+        self._server = PeerServer(config, keyring, network, self._accepted, posts or {})
         self._shared = Shared(
             own=keyring.wid,
             store=store,
@@ -112,9 +93,20 @@ class Peering:
             claims=Claims(),
             blobs=blobs,
             buckets=Buckets(),
+            shares=Shares(config.limits.peer_kib_per_s),
+            traffic=self.traffic,
             admit=self._admit,
             note_compared=self._note_compared,
             stir=self._unsettled.set,
+        )
+        self._rounds = Rounds(
+            self._links,
+            self._shared,
+            arrivals=arrivals,
+            random=random,
+            waits=config.waits,
+            turns=self._turns,
+            unsettled=self._unsettled,
         )
         self._dialer = Dialer(
             network=network,
@@ -152,28 +144,35 @@ class Peering:
             await asyncio.wait([self._main])
         await self._server.stop()
 
+    async def follow(
+        self, url: str, admits: Callable[[CoopId], bool], *, is_near: bool = False
+    ) -> Ended:
+        """Dial an address that others told, once; use the link to its end if it is one of those
+        that `admits` names, which alone are told who we are.
+
+        Raises Refusal `peer.url`.
+        """
+        address, audience = link_address(url)
+        try:
+            socket = await self._network.dial_hint(
+                address, self._config.waits.dial_ms, is_near=is_near
+            )
+        except Refusal as refusal:
+            return Ended(refusal.detail)
+        return await self._use(socket, Dial(audience=audience, admits=admits), address, audience)
+
     def peers(self) -> list[PeerStatus]:
         """Return the links that are up, in the order in which they came up."""
-        return [
-            PeerStatus(
-                cid=session.peer.cid,
-                wid=wid,
-                url=session.url,
-                since_ms=session.since_ms,
-                is_dialled=session.is_dialled,
-                in_sync=session.in_sync,
-            )
-            for wid, session in self._links.items()
-            if session.peer is not None and session.link.phase is Phase.OPEN
-        ]
+        found = (peer_status(session) for session in self._links.values())
+        return [peer for peer in found if peer is not None]
 
     def dials(self) -> list[DialStatus]:
-        """Return how each configured peer stands, in the order of the settings."""
-        return [self._dial_status(peer.url) for peer in self._config.peers]
+        """Return how each peer that is dialled stands, in the order of the settings."""
+        return [self._dial_status(peer.url) for peer in self._config.dialled]
 
     def doubled_at(self) -> str | None:
         """Return the url of a peer that has a link with our key which is not ours, or None."""
-        for peer in self._config.peers:
+        for peer in self._config.dialled:
             wid = self._dialer.duplicate_at(peer.url)
             if wid is not None and wid not in self._links:
                 return peer.url
@@ -194,76 +193,18 @@ class Peering:
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._push())
-                tasks.create_task(self._tick())
-                tasks.create_task(self._watch_control())
-                tasks.create_task(self._recheck())
-                for peer in self._config.peers:
-                    tasks.create_task(self._dialer.keep(peer.url))
+                self._rounds.start(tasks)
+                for peer in self._config.dialled:
+                    tasks.create_task(self._dialer.keep(peer.url, is_outside=peer.outside))
+                if self._seek is not None:
+                    tasks.create_task(self._seek(self))
         except Exception:
             # Only a fault of ours or a failed store ends up here; the store tells the node itself.
             _LOG.exception("peering stopped")
 
-    async def _push(self) -> None:
-        """Send our own new entries to all links, as one batch per log of what came together."""
-        seen = self._arrivals.latest
-        while True:
-            latest = await self._arrivals.wait_beyond(seen)
-            while seen < latest and self._links:
-                entries = self._store.entries_after(seen, READ)
-                for live in own_batches(entries, self._keyring.wid):
-                    for session in self._links.values():
-                        session.push(live)
-                seen = entries[-1].arrival if entries else latest
-                await asyncio.sleep(0)
-            seen = max(seen, latest)
-            self._unsettled.set()
-
-    async def _tick(self) -> None:
-        """Announce what is new at intervals, for as long as some link has not settled."""
-        ticks = 0
-        while True:
-            await self._unsettled.wait()
-            self._unsettled.clear()
-            await self._clock.sleep_ms(self._config.waits.announce_ms)
-            ticks += 1
-            is_settling = ticks % SETTLE_TICKS == 0
-            needed = [session.tick(is_settling=is_settling) for session in self._links.values()]
-            if any(needed):
-                self._unsettled.set()
-
-    async def _watch_control(self) -> None:
-        seen, rest_ms = self._arrivals.control, CONTROL_REST_MS
-        while True:
-            await self._arrivals.wait_control_beyond(seen)
-            await self._clock.sleep_ms(CONTROL_MS)
-            seen = self._arrivals.control
-            for session in self._links.values():
-                session.recheck()
-            await self._clock.sleep_ms(rest_ms)
-            is_quiet = self._arrivals.control == seen
-            rest_ms = rest_after(rest_ms, is_quiet=is_quiet)
-
-    async def _recheck(self) -> None:
-        while True:
-            spread = self._config.waits.recheck_ms // 5
-            jitter = int.from_bytes(self._random(4), "big") % (2 * spread + 1) - spread
-            await self._clock.sleep_ms(self._config.waits.recheck_ms + jitter)
-            for session in list(self._links.values()):
-                session.recheck()
-                await self._keep_cursors(session)
-            await self._shared.blobs.forget_lapsed()
-
-    async def _keep_cursors(self, session: Session) -> None:
-        """Store when the peer last held what we hold, so that the next link begins from there."""
-        wid = _wid(session)
-        known = {} if wid is None else {(wid, fid): c for fid, c in session.cursors().items()}
-        cursors = {key: c for key, c in known.items() if self._store.cursor(*key) != c}
-        if cursors:
-            await self._store.commit(Change(cursors=cursors))
-
     async def _accepted(self, socket: Socket, address: str) -> None:
         names = audiences(self._config.public_names, self._config.peer_host, self.port)
+        names += self.near_names
         listen = Listen(public_names=names, admits=self._shared.circle.knows)
         await self._use(socket, listen, address, "")
 
@@ -279,14 +220,14 @@ class Peering:
         self._make_room()
         self._sessions[session] = None
         try:
-            why = await run_session(session, socket, self._clock)
-            await self._keep_cursors(session)
+            why = await run_session(session, socket, self._clock, self._turns)
+            await keep_cursors(session, self._store)
         except Exception:
             # A fault of ours on one link must not take the others with it.
             _LOG.exception("link with %s failed", url)
             _go_if_cancelled()
             await socket.close("link.internal", is_fault=True)
-            return Ended("a fault of this node ended the link; see its output", wid=_wid(session))
+            return Ended("a fault of this node ended the link; see its output", wid=session.wid)
         finally:
             self._sessions.pop(session, None)
             self._forget(session)
@@ -294,7 +235,7 @@ class Peering:
         was_open = link.is_ready and why.code in {"link.bye", "link.lost"}
         return Ended(
             reason_of(why, audience),
-            wid=_wid(session),
+            wid=session.wid,
             was_open=was_open,
             is_self=why.code == "link.self",
             is_duplicate=why.code == "link.duplicate" and why.is_by_peer,
@@ -329,8 +270,16 @@ class Peering:
         """Take up a welcome peer; of two links to one peer, keep the one that it keeps too."""
         if session.peer is None:
             return
+        rule = self._config.rule(session.peer.cid)
+        if rule.paused:
+            session.close("link.paused", "the operator here paused links with this co-op")
+            return
+        session.slow_to(rule.kib_per_s)
         wid = session.peer.wid
         old = self._links.get(wid)
+        if old is None and not session.is_dialled and self._has_all_links(session.peer.cid):
+            session.close("link.busy", "expected fewer links with one co-op")
+            return
         if old is not None and not keeps_new(
             self._keyring.wid,
             wid,
@@ -344,6 +293,14 @@ class Peering:
             old.close("link.duplicate", "a later link to this peer stays")
         self._unsettled.set()
 
+    def _has_all_links(self, cid: CoopId) -> bool:
+        """Return whether a co-op has as many links as it may begin, with writers of its own each:
+        it may delegate hundreds, and there are places for few links.
+        """
+        peers = [session.peer for session in self._links.values() if not session.is_dialled]
+        linked = sum(peer is not None and peer.cid == cid for peer in peers)
+        return linked >= self._config.limits.links_per_coop
+
     def _note_compared(self, session: Session) -> None:
         """Note how far a session has come in comparing what both sides hold."""
         if session.peer is not None:
@@ -353,7 +310,7 @@ class Peering:
         self.has_agreed = self.has_agreed or session.in_sync
 
     def _forget(self, session: Session) -> None:
-        wid = _wid(session)
+        wid = session.wid
         if wid is not None and self._links.get(wid) is session:
             del self._links[wid]
         self._ends.increase()
@@ -383,7 +340,3 @@ def _go_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _wid(session: Session) -> WriterId | None:
-    return None if session.peer is None else session.peer.wid

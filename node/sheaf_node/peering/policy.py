@@ -57,6 +57,8 @@ OPS: Final = 4
 ROWS: Final = 1_000
 """Entries that one unit pays for where another branch of a key log has them judged anew: 5 ms."""
 
+_PACE_MOST_MS: Final = 60_000
+
 EMPTY_WANT: Final = 4
 """The same for a question about entries of which we hold none: an honest peer was told wrong."""
 
@@ -93,6 +95,27 @@ class Buckets:
         if len(self._known) > MAX_MEMBERS:
             self._known.popitem(last=False)
         return bucket
+
+
+class Pace:
+    """How fast a peer may send, by when its credit is granted back. It begins with a full one."""
+
+    def __init__(self, kib_per_s: int = 0) -> None:
+        self._kib_per_s, self._free_at_ms = kib_per_s, 0
+
+    def grant(self, waiting: int, part: int, now_ms: int) -> int:
+        """Return how many of the bytes that wait to grant now, and count them.
+
+        A slowed peer gets one `part` at a time, so that no wait is as long as an answer may take.
+        """
+        if not self._kib_per_s:
+            return waiting
+        # A clock that was put back would make it wait for hours: no wait is a minute.
+        if 0 < self._free_at_ms - now_ms < _PACE_MOST_MS:
+            return 0
+        size = min(waiting, part)
+        self._free_at_ms = now_ms + -(-size * 1_000 // (self._kib_per_s << 10))
+        return size
 
 
 def work(message: Message) -> int:

@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     from sheaf_node.clock import Clock
     from sheaf_node.peering.network import Socket
     from sheaf_node.peering.session import Session
+    from sheaf_node.turns import Turns
 
+SMALL_FRAME: Final = 4_096
+"""Bytes of a frame that is read at once: a question or two, which the peer pays for each."""
 _QUIET: Final = frozenset({"link.bye", "link.duplicate"})
 """Ends that are nobody's fault."""
 _LOG = logging.getLogger("sheaf.peering")
 
 
-async def run_session(session: Session, socket: Socket, clock: Clock) -> LinkClosed:
+async def run_session(session: Session, socket: Socket, clock: Clock, turns: Turns) -> LinkClosed:
     """Move bytes between a socket and a session until the link has ended; return why it did."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            reader = tasks.create_task(_read(session, socket, clock))
+            reader = tasks.create_task(_read(session, socket, clock, turns))
             timer = tasks.create_task(_keep_time(session, clock))
-            await _write(session, socket)
+            await _write(session, socket, turns)
             await _close(session, socket)
             reader.cancel()
             timer.cancel()
@@ -38,23 +41,25 @@ async def run_session(session: Session, socket: Socket, clock: Clock) -> LinkClo
     return _why(session)
 
 
-async def _read(session: Session, socket: Socket, clock: Clock) -> None:
+async def _read(session: Session, socket: Socket, clock: Clock, turns: Turns) -> None:
     link = session.link
     while link.phase is not Phase.CLOSED:
         try:
-            link.receive_data(await socket.receive(), clock.now_ms())
+            data = await socket.receive()
+            # What is in the socket's buffer comes at once: a flood would have the loop alone.
+            await (turns.other() if len(data) > SMALL_FRAME else asyncio.sleep(0))
+            link.receive_data(data, clock.now_ms())
         except SocketClosed as end:
             link.close(end.code, end.detail, is_by_peer=True)
         while (event := link.next_event()) is not None:
             await session.receive(event)
         session.wake.set()
-        # What is in the socket's buffer comes without a wait, so a flood would have the loop alone.
-        await asyncio.sleep(0)
 
 
-async def _write(session: Session, socket: Socket) -> None:
+async def _write(session: Session, socket: Socket, turns: Turns) -> None:
     link = session.link
     while True:
+        await turns.other()
         has_more = session.pump()
         try:
             for frame in link.data_to_send():
@@ -63,9 +68,7 @@ async def _write(session: Session, socket: Socket) -> None:
             link.close(end.code, end.detail, is_by_peer=True)
         if link.phase is Phase.CLOSED:
             return
-        if has_more:
-            await asyncio.sleep(0)  # other links' turn
-        else:
+        if not has_more:
             await session.wake.wait()
             session.wake.clear()
 

@@ -9,11 +9,11 @@ from sheaf_node.peering.network import Front
 from sheaf_node.peering.policy import Doors
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sheaf_node.config import Config
     from sheaf_node.keyring import Keyring
-    from sheaf_node.peering.network import Knock, Listener, Network, Socket
+    from sheaf_node.peering.network import Knock, Listener, Network, Post, Socket
 
 
 class PeerServer:
@@ -25,8 +25,10 @@ class PeerServer:
         keyring: Keyring,
         network: Network,
         run: Callable[[Socket, str], Awaitable[None]],
+        posts: Mapping[str, Post] | None = None,
     ) -> None:
         self._config, self._keyring, self._network, self._run = config, keyring, network, run
+        self._posts = posts or {}
         self._doors = Doors(config.limits.links, config.limits.links_per_address)
         self._listener: Listener | None = None
 
@@ -37,7 +39,7 @@ class PeerServer:
 
     async def start(self) -> None:
         """Listen. Raises Refusal `peer.port_in_use`, `peer.address`."""
-        front = Front(document=self._well_known(), answer=self._answer)
+        front = Front(document=self._well_known(), answer=self._answer, posts=self._posts)
         self._listener = await self._network.listen(
             self._config.peer_host, self._config.peer_port, front
         )

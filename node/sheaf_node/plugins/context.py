@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from sheaf_node.plugins.writing import Publications
 from sheaf_protocol.digest import log_id
+from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sheaf_node.plugins.host import Parts
     from sheaf_node.plugins.reading import Reader
+    from sheaf_node.plugins.service import Extension
+    from sheaf_node.plugins.storage import Storage
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId, WriterId
     from sheaf_protocol.log import Head
@@ -88,7 +91,7 @@ class Context:
         return self._reader.heads()
 
     def publish(
-        self, record: Record, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
+        self, record: Record | Extension, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
     ) -> None:
         """Ask for a record to be appended when the turn ends."""
         self.publications.add(record, refs, to)
@@ -105,6 +108,11 @@ class Context:
     def run(self, key: str, function: Callable[..., object], *args: object) -> None:
         """Ask for a computation in a process of its own."""
         self.jobs.setdefault(key, (function, args))
+
+    @property
+    def storage(self) -> Storage:
+        """Refuse: what is granted to a service stands in its manifest (see `inside`)."""
+        raise Refusal("service.storage", "expected a service that was added with a manifest")
 
     def forget(self) -> None:
         """Forget what was asked for and not carried out yet."""

@@ -21,60 +21,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from sheaf_node.crossing import AllCrossings
 from sheaf_node.plugins.context import Context
+from sheaf_node.plugins.guard import guarded
 from sheaf_node.plugins.jobs import run_apart
+from sheaf_node.plugins.parts import Errands, Parts
 from sheaf_node.plugins.reading import Reader
+from sheaf_node.plugins.waking import Waking
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sheaf_node.clock import Clock, Randomness
-    from sheaf_node.events import Arrivals
-    from sheaf_node.ingest import Ingest
-    from sheaf_node.keyring import Keyring
     from sheaf_node.plugins.service import Call, Json, SeenRecord, Service, ServiceFactory
-    from sheaf_node.store import Store, StoredEntry
+    from sheaf_node.store import StoredEntry
+    from sheaf_node.store.receipt import NewReceipt
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId
 
 _READ = 512
 """Entries folded before the loop gets its turn again."""
-_IDLE_MS = 60_000
-"""Longest sleep without a reason, so that a clock set by hand is noticed within a minute."""
-_REFUSED_MS = 1_000
-"""Shortest sleep after a refusal: what is overdue and may not be said is asked for at once."""
 _LOG = logging.getLogger("sheaf.plugins")
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
-    """What a host needs of its node."""
-
-    store: Store
-    ingest: Ingest
-    arrivals: Arrivals
-    keyring: Keyring
-    clock: Clock
-    random: Randomness
-    crossings: AllCrossings = field(default_factory=AllCrossings)
-    """What came over treaties, by federation."""
-
-
-class Errands(Protocol):
-    """What a service of the node itself asks for beside publications. Third parties have none."""
-
-    async def carry_out(self) -> bool:
-        """Do what was asked for; return whether any of it changed what the node holds."""
-        ...
-
-    def forget(self) -> None:
-        """Drop what was asked for."""
-        ...
+__all__ = ["Errands", "Parts", "ServiceHost"]
 
 
 class ServiceHost:
@@ -89,18 +59,20 @@ class ServiceHost:
         federation: Federation,
         parts: Parts,
         errands: Errands | None = None,
+        looks_around: bool = False,
     ) -> None:
+        """`looks_around` says that it decides also on what it does not follow: a part of the node
+        that reads the store, or other federations.
+        """
         self.name = name
-        self._errands = errands
+        self._errands, self._looks_around = errands, looks_around
         self.federation = federation
         self._factory = factory
         self._settings = settings
         self._parts = parts
         self._turn = asyncio.Lock()
-        self._again = asyncio.Event()
         self._jobs: dict[str, asyncio.Task[None]] = {}
-        self._control = parts.arrivals.control
-        self._payloads = parts.arrivals.payloads
+        self._waking = Waking(parts.arrivals, parts.clock, parts.turns)
         self._crossings = parts.crossings.into(
             federation.fid, store=parts.store, ingest=parts.ingest, arrivals=parts.arrivals
         )
@@ -134,22 +106,28 @@ class ServiceHost:
             await self._parts.ingest.until_compared()
             async with asyncio.TaskGroup() as tasks:
                 while not self.is_stopped:
+                    await self._parts.turns.other()
                     async with self._turn:
                         await self._take_turn(tasks)
-                    await self._wait()
+                    await self._waking.wait(self._reader.cursor)
                 self._end_jobs()
         except* Exception:
             self._stop()
 
     async def take_turn(self) -> None:
         """Take a turn, and another one after whatever it computes: for a host that nobody runs."""
-        self._again.set()
-        while self._again.is_set() and not self.is_stopped:
+        self._waking.again.set()
+        while self._waking.again.is_set() and not self.is_stopped:
             async with asyncio.TaskGroup() as jobs, self._turn:
                 await self._take_turn(jobs)
 
-    async def command(self, name: str, call: Call) -> Json:
+    async def command(
+        self, name: str, call: Call, receipt_of: Callable[[Json], NewReceipt | None] | None = None
+    ) -> Json:
         """Carry out a command and return its reply once all that it published is durable.
+
+        The receipt that `receipt_of` makes of the reply is kept with that. What errands bring is
+        stored before; they change nothing where the command is repeated.
 
         Raises Refusal `service.no_command`, `service.stopped` and whatever the command or the
         publication is refused with; nothing is then published.
@@ -162,15 +140,15 @@ class ServiceHost:
                 raise Refusal("service.no_command", f"{self.name} has no command {name!r}")
             try:
                 self._context.begin()
-                reply = command(call)
-                await self._publish(_refuse)
+                reply = guarded(command, call)
+                await self._publish(_refuse, receipt_of(reply) if receipt_of else None)
             except BaseException:
                 self._context.forget()
                 if self._errands is not None:
                     self._errands.forget()
                 raise
             await self._read()
-            self._again.set()
+            self._waking.again.set()
             return reply
 
     async def view(self, name: str, call: Call) -> Json:
@@ -184,7 +162,7 @@ class ServiceHost:
             if view is None:
                 raise Refusal("service.no_view", f"{self.name} has no view {name!r}")
             self._context.begin()
-            return view(call)
+            return guarded(view, call)
 
     def keeps(self, id_: EntryId) -> bool:
         """Return whether the service still needs an entry, so that its payload is not deleted.
@@ -197,11 +175,16 @@ class ServiceHost:
         if keeps is None:
             return False
         self._context.begin()
-        if self._reader.cursor < self._parts.store.arrival or keeps(id_):
+        if self._reader.cursor < self._parts.store.arrival:
             return True
         item = self._crossings.get(id_)
         # What a service knows of an import is the entry that it brought.
-        return item is not None and item.origin is not None and bool(keeps(item.origin))
+        origin = None if item is None else item.origin
+        try:
+            return any(guarded(keeps, each) for each in (id_, origin) if each is not None)
+        except Exception:
+            self._stop()
+            return True
 
     def _begin(self) -> None:
         """Make the service anew, with nothing read and nothing running."""
@@ -218,25 +201,29 @@ class ServiceHost:
         )
         reader.lineages.take_up(self._successions)
         context = Context(self._parts, self.federation, reader)
-        self.service: Service = self._factory(context, self._settings)
+        self.service: Service = guarded(self._factory, context, self._settings)
         self._voids, self._reader, self._context = voids, reader, context
+        self._is_undecided = True
         self._end_jobs()
 
     async def _take_turn(self, tasks: asyncio.TaskGroup) -> None:
-        self._again.clear()
-        self._control = self._parts.arrivals.control
-        self._payloads = self._parts.arrivals.payloads
+        is_due = self._waking.take_up()
+        await self._read()
+        if not (self._is_undecided or is_due or self._looks_around):
+            return  # of what arrives in a federation most is for others
         before, self.refused = self.refused, None
         while True:
-            await self._read()
+            self._is_undecided = False
             self._context.wake_ms = None
             self._context.begin()
-            self.service.decide()
+            guarded(self.service.decide)
             self._start_jobs(tasks)
             if not await self._publish_own():
                 break
+            await self._read()
         if self.refused not in {None, before}:
             _LOG.warning("service %s may not publish: %s", self.name, self.refused)
+        self._waking.note_decided(self._context.wake_ms, is_refused=self.refused is not None)
 
     async def _read(self) -> None:
         """Fold all that has arrived; from the start again where entries lost their effect since."""
@@ -260,19 +247,22 @@ class ServiceHost:
                 continue
             if not batch:
                 return
+            self._is_undecided |= bool(batch.records)
             self._fold(batch.records)
             await asyncio.sleep(0)
 
     def _fold(self, records: Sequence[SeenRecord]) -> None:
         try:
             for record in records:
-                self.service.fold(record)
+                guarded(self.service.fold, record)
         except Exception as exc:
             # The cursor is past the record that broke it: whoever asked, the service has lost it.
             self._stop()
             raise self._stopped() from exc
 
-    async def _publish(self, left_out: Callable[[LocalProtocolError], None]) -> bool:
+    async def _publish(
+        self, left_out: Callable[[LocalProtocolError], None], receipt: NewReceipt | None = None
+    ) -> bool:
         """Append what was asked for in one transaction; return whether there was anything.
 
         `left_out` is called for each record that cannot be sealed, and may refuse all of it.
@@ -293,7 +283,9 @@ class ServiceHost:
         finally:
             self._context.publications.clear()
         if drafts:
-            await self._parts.ingest.publish(self.federation.fid, drafts)
+            await self._parts.ingest.publish(self.federation.fid, drafts, receipt=receipt)
+        elif receipt is not None:
+            await self._parts.ingest.keep(receipt)
         return bool(drafts) or has_changed
 
     async def _publish_own(self) -> bool:
@@ -323,9 +315,9 @@ class ServiceHost:
             await self._read()
             if service is self.service:  # else it was made anew meanwhile, and will ask again
                 self._context.begin()
-                service.finish(key, result)
+                guarded(service.finish, key, result)
                 await self._publish_own()
-        self._again.set()
+        self._waking.again.set()
 
     def _end_jobs(self) -> None:
         for job in self._jobs.values():
@@ -336,33 +328,12 @@ class ServiceHost:
         """Note the fault being handled, once."""
         if not self.is_stopped:
             self.is_stopped = True
-            self._again.set()
+            self._waking.again.set()
             _LOG.exception("service %s stopped", self.name)
 
     def _stopped(self) -> Refusal:
         detail = f"expected {self.name} to run, but a fault stopped it: see the node's output"
         return Refusal("service.stopped", detail)
-
-    async def _wait(self) -> None:
-        """Sleep until something arrives, a job or command is done, or it is time."""
-        now_ms = self._parts.clock.now_ms()
-        wake_ms = self._context.wake_ms
-        least = 0 if self.refused is None else _REFUSED_MS
-        delay = _IDLE_MS if wake_ms is None else max(least, min(wake_ms - now_ms, _IDLE_MS))
-        news = self._parts.arrivals.wait_news(
-            self._reader.cursor, control=self._control, payloads=self._payloads
-        )
-        waits = [
-            asyncio.ensure_future(self._parts.clock.sleep_ms(delay)),
-            asyncio.ensure_future(news),
-            asyncio.ensure_future(self._again.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
 
 
 def _refuse(refusal: LocalProtocolError) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sheaf_node.keyring import lost_prekeys
 from sheaf_node.plugins.lineage import Lineages
-from sheaf_node.plugins.service import SeenRecord
+from sheaf_node.plugins.service import Extension, SeenRecord
 from sheaf_node.store.model import WITHHELD
 from sheaf_protocol.codec import decode
 from sheaf_protocol.envelope import SEALED, body_of
@@ -15,6 +15,7 @@ from sheaf_protocol.errors import RemoteProtocolError
 from sheaf_protocol.limits import PREKEY_LIFETIME_MS
 from sheaf_protocol.log import Head
 from sheaf_protocol.records import PRIVATE, decode_record
+from sheaf_protocol.records.extension import extension_json, is_extension
 from sheaf_protocol.sealing import Author, Private, Sealed, open_private
 from sheaf_protocol.subscription import Filter, awaits
 
@@ -89,6 +90,11 @@ class Reader:
         """
         heads = (head for _, head in sorted(self._heads.items()))
         return [(cid, wid, head) for cid, wid, head in heads if self._has_begun(cid, wid, head)]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a log is not read on, so that its records will come behind later ones."""
+        return bool(self._waiting)
 
     def line_of(self, cid: CoopId, wid: WriterId) -> WriterId:
         """Return the line of a writer, by its first writer."""
@@ -217,13 +223,18 @@ class Reader:
             return self._see_sealed(entry, follows)
         if entry.kind not in follows:
             return None
-        record = decode_record(entry.kind, body_of(entry.envelope.payload))
+        record = _record(entry.kind, body_of(entry.envelope.payload))
         if record is None:
             return None
         return self._placed(entry.id, entry.header, entry.kind, entry.header.refs, record)
 
     def _placed(
-        self, id_: EntryId, header: Header, kind: str, refs: Sequence[EntryId], record: Record
+        self,
+        id_: EntryId,
+        header: Header,
+        kind: str,
+        refs: Sequence[EntryId],
+        record: Record | Extension,
     ) -> SeenRecord:
         """Return a record with its place in its log and in its writer's line."""
         seen = _seen(id_, header, kind, refs, record)
@@ -304,8 +315,16 @@ class Reader:
         return None
 
 
+def _record(kind: str, body: bytes) -> Record | Extension | None:
+    """Return the record of a body that its node keeps; None for a kind that nobody knows."""
+    if not is_extension(kind):
+        return decode_record(kind, body)
+    value = extension_json(body)
+    return None if value is None else Extension(kind, value)
+
+
 def _seen(
-    id_: EntryId, header: Header, kind: str, refs: Sequence[EntryId], record: Record
+    id_: EntryId, header: Header, kind: str, refs: Sequence[EntryId], record: Record | Extension
 ) -> SeenRecord:
     return SeenRecord(
         id=id_,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from sheaf_node.plugins.storage import Storage
     from sheaf_protocol.charter import Federation
     from sheaf_protocol.digest import CoopId, EntryId, FederationId, LogId, WriterId
     from sheaf_protocol.lineage import Link
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = Any
 """A value that `json.dumps` takes; made for people and for the HTTP API, never signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """The record of an extension's kind, which services alone know anything of.
+
+    Only a service that follows such kinds is shown one.
+    """
+
+    kind: str
+    value: Json
+    """An object. As it is shown it came from others, and no schema need have been held to it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,7 +52,7 @@ class SeenRecord:
     time_ms: int
     kind: str
     refs: tuple[EntryId, ...]
-    record: Record
+    record: Record | Extension
     is_contested: bool = False
     """Whether the record counts no more, by a fork or a cut, and yet one of another co-op that
     counts names it: what its author owes by it is not gone, what others owe its author is."""
@@ -180,7 +193,7 @@ class ServiceContext(Protocol):
         ...
 
     def publish(
-        self, record: Record, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
+        self, record: Record | Extension, *, refs: Sequence[EntryId] = (), to: Sequence[CoopId] = ()
     ) -> None:
         """Append a record to our log; sealed to the co-ops in `to` where the kind is private.
 
@@ -198,6 +211,14 @@ class ServiceContext(Protocol):
 
         Each call of `decide` begins with no time asked for, so it must ask again for what it still
         waits for; of several times the earliest counts.
+        """
+        ...
+
+    @property
+    def storage(self) -> Storage:
+        """Values that the service keeps beside the log, within the quota of its manifest.
+
+        For what cannot be folded. Raises Refusal `service.storage` where it asked for none.
         """
         ...
 

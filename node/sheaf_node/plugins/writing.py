@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sheaf_node.ingest import Draft
+from sheaf_node.plugins.service import Extension
 from sheaf_protocol.codec import encode
 from sheaf_protocol.envelope import SEALED
 from sheaf_protocol.errors import LocalProtocolError
 from sheaf_protocol.records import PRIVATE, kind_of
+from sheaf_protocol.records.extension import extension_body
 from sheaf_protocol.sealing import Author, seal_private
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 class Publication:
     """A record to be published, the entries it names and whom it is for."""
 
-    record: Record
+    record: Record | Extension
     refs: tuple[EntryId, ...]
     to: tuple[CoopId, ...]
 
@@ -37,7 +39,9 @@ class Publications:
     def __init__(self) -> None:
         self._items: list[Publication] = []
 
-    def add(self, record: Record, refs: Sequence[EntryId], to: Sequence[CoopId]) -> None:
+    def add(
+        self, record: Record | Extension, refs: Sequence[EntryId], to: Sequence[CoopId]
+    ) -> None:
         """Add one record."""
         self._items.append(Publication(record, tuple(refs), tuple(to)))
 
@@ -80,18 +84,24 @@ def _draft(
     *,
     now_ms: int,
 ) -> Draft:
-    kind, body = kind_of(item.record), encode(item.record)
+    kind, body = _spoken(item.record)
     if kind not in PRIVATE:
         return Draft(kind=kind, refs=list(item.refs), body=body, decided_ms=now_ms)
     sealed = seal_private(kind, item.refs, body, prekeys, author=author, random=random(56))
     return Draft(kind=SEALED, refs=[], body=sealed, decided_ms=now_ms)
 
 
+def _spoken(record: Record | Extension) -> tuple[str, bytes]:
+    if isinstance(record, Extension):
+        return record.kind, extension_body(record.value)
+    return kind_of(record), encode(record)
+
+
 def _prekeys(
     item: Publication, own: CoopId, key_logs: Mapping[CoopId, KeyLog], now_ms: int
 ) -> list[bytes]:
     """Return the prekeys to seal to; we always read our own words again."""
-    if kind_of(item.record) not in PRIVATE:
+    if isinstance(item.record, Extension) or kind_of(item.record) not in PRIVATE:
         return []
     prekeys = []
     for cid in dict.fromkeys((own, *item.to)):

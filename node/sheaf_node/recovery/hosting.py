@@ -24,4 +24,4 @@ def recovery_host(parts: Parts, federation: Federation, *, standing: Standing) -
     def factory(context: ServiceContext, settings: Mapping[str, Any]) -> Recovery:
         return Recovery(context, parts.store, standing)
 
-    return ServiceHost(NAME, factory, {}, federation=federation, parts=parts)
+    return ServiceHost(NAME, factory, {}, federation=federation, parts=parts, looks_around=True)

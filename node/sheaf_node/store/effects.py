@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         NewPayload,
         StoredEntry,
     )
+    from sheaf_node.store.receipt import Receipt
     from sheaf_protocol.charter import Certificate, Chain
     from sheaf_protocol.digest import CoopId, FederationId, LogId, WriterId
     from sheaf_protocol.fork import ForkProof
@@ -57,6 +58,9 @@ class Effects:
     """By how many bytes each log grows or shrinks."""
     newest: int = 0
     """The newest arrival number, which must not be given again where its row is deleted."""
+    receipt: Receipt | None = None
+    """What the caller is answered, kept with all of the above."""
+    dropped_receipts: list[Receipt] = field(default_factory=list)
     voids: Counter[FederationId] = field(default_factory=Counter)
     """How many of the lines above reach entries stored before, by their federation."""
 
@@ -79,4 +83,5 @@ class Effects:
     def is_empty(self) -> bool:
         """Whether nothing changes."""
         has_data = self.entries or self.has_payloads or self.cursors
-        return not (has_data or self.has_control)
+        has_receipts = self.receipt is not None or self.dropped_receipts
+        return not (has_data or self.has_control or has_receipts)

@@ -81,5 +81,36 @@ class FolderLock:
         os.close(self._descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Return whether the process that last had a store's folder locked is still there.
+
+    It need not have it locked now: a node that recovers lets go of its store, and takes it again.
+    """
+    try:
+        os.kill(int((folder / "lock").read_text("ascii")), 0)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_in_use(folder: Path) -> bool:
+    """Return whether a process has a store's folder locked.
+
+    For telling people: it takes a shared lock for a moment, which a node that starts in that very
+    moment would be refused for. Who wants to write takes `FolderLock`.
+    """
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _unwritable(folder: Path, exc: OSError) -> Refusal:
     return Refusal("store.unreadable", f"expected to write in {folder}, got: {exc.strerror}")

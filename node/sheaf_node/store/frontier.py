@@ -10,7 +10,7 @@ from sheaf_protocol.frontier import LogState
 from sheaf_protocol.log import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from sheaf_node.store.line import Line
     from sheaf_node.store.model import HeldLog, StoredEntry
@@ -23,17 +23,21 @@ if TYPE_CHECKING:
     """A number and the id of the entry there."""
 
 
-def frontier_of(state: State, fid: FederationId, entry_at: EntryAt) -> dict[LogId, LogState]:
-    """Return the frontier of a federation's logs; logs of which nothing counts are not in it.
+def frontier_of(
+    state: State, fid: FederationId, entry_at: EntryAt, only: Iterable[LogId] | None = None
+) -> dict[LogId, LogState]:
+    """Return the frontier of a federation's logs, or of some of them; logs of which nothing counts
+    are not in it.
 
     What lies beyond a cut or a fork was kept by nodes that had it before they heard, and refused by
     the others. So a closed log ends at its cut, that of a leaver at its line and a forked one at
     its fork, but only once all that still counts is held: before, the log must look incomplete, or
     nobody would send the rest.
     """
+    logs = state.logs if only is None else {log: state.logs[log] for log in only}
     shown = {
         log: _log_state(log, held, state.line(held), entry_at)
-        for log, held in state.logs.items()
+        for log, held in logs.items()
         if held.fid == fid
     }
     return {log: place for log, place in shown.items() if place.seq > 0}

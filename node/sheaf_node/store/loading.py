@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sheaf_node.store.histories import Histories, Unfolded
 from sheaf_node.store.model import HeldLog
+from sheaf_node.store.receipt import OVERHEAD
 from sheaf_node.store.state import State, header_of
 from sheaf_protocol.charter import Certificate, Chain
 from sheaf_protocol.codec import decode
@@ -45,10 +46,14 @@ _NEWEST: Final = (
 )
 
 
+_RECEIPTS: Final = "SELECT COALESCE(SUM(? + LENGTH(reply)), 0) FROM receipts"
+
+
 def load_state(connection: sqlite3.Connection) -> State:
     """Return the state at the last commit. Raises Refusal `store.corrupt`."""
     state = State()
     (state.arrival,) = connection.execute(_NEWEST).fetchone()
+    (state.receipt_bytes,) = connection.execute(_RECEIPTS, (OVERHEAD,)).fetchone()
     try:
         _load_control(connection, state)
         for row in connection.execute(_HEADS):

@@ -29,6 +29,7 @@ SCHEMAS: Final = (
     "0004_erasure",
     "0005_chains",
     "0006_promises",
+    "0007_receipts",
 )
 """Every schema this version knows, oldest first; a store with another is left alone."""
 _VOIDS: Final = frozenset({"log.forked", "key.closed"})
@@ -170,3 +171,13 @@ def _keep_chains(db: Database) -> None:
 def _find_promises(db: Database) -> None:
     """Let a node find what it promised, however long its logs are."""
     db.execute("CREATE INDEX entries_promising ON entries (arrival) WHERE kind = 'writer.promise'")
+
+
+@MIGRATIONS(name=SCHEMAS[6])
+def _keep_receipts(db: Database) -> None:
+    """Let replies be kept with what they tell of; a rowid, since a reply may be long."""
+    db.execute(
+        "CREATE TABLE receipts (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
+        " request BLOB NOT NULL, taken_ms INTEGER NOT NULL, reply BLOB NOT NULL)"
+    )
+    db.execute("CREATE INDEX receipts_by_age ON receipts (taken_ms)")

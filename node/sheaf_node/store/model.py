@@ -15,6 +15,7 @@ from sheaf_protocol.proof import Tail
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sheaf_node.store.receipt import NewReceipt, Receipt
     from sheaf_protocol.charter import Chain
     from sheaf_protocol.digest import CoopId, FederationId, WriterId
     from sheaf_protocol.fork import ForkProof
@@ -190,3 +191,7 @@ class Change:
     absences: Sequence[Absent] = ()
     forgotten: Sequence[LogId] = ()
     """Retired logs, of which all entries are deleted."""
+    receipt: NewReceipt | None = None
+    """What the caller is to be answered, also where it asks again; see `receipt.require_new`."""
+    dropped_receipts: Sequence[Receipt] = ()
+    """Receipts that were kept for long enough."""

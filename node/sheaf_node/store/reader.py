@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sheaf_node.store.erasure import Erasures
 from sheaf_node.store.model import ERASED, WITHHELD, ProvenRun, StoredEntry
+from sheaf_node.store.receipt import Receipt
 from sheaf_node.store.scrub import scrub_rows
 from sheaf_node.store.state import header_of
-from sheaf_protocol.digest import EntryId
+from sheaf_protocol.digest import Digest, EntryId
 from sheaf_protocol.envelope import Envelope
 from sheaf_protocol.proof import REACH, Proof, Tail, decode_proof, tail_of
 
@@ -138,6 +139,19 @@ class Reader:
         rows = self._connection.execute(sql, (before_ms, limit, skip))
         return [self._entry(row) for row in rows]
 
+    def receipt(self, id_: Digest) -> Receipt | None:
+        """Return the receipt with this id, or None."""
+        sql = "SELECT id, request, taken_ms, reply FROM receipts WHERE id = ?"
+        return next(iter(self._receipts(sql, (id_,))), None)
+
+    def receipts_before(self, before_ms: int, limit: int) -> list[Receipt]:
+        """Return the oldest receipts that were taken before a time."""
+        sql = (
+            "SELECT id, request, taken_ms, reply FROM receipts WHERE taken_ms < ?"
+            " ORDER BY taken_ms LIMIT ?"
+        )
+        return self._receipts(sql, (before_ms, limit))
+
     def store_id(self) -> bytes:
         """Return the id that the store was given when it was made."""
         sql = "SELECT value FROM store WHERE key = 'store_id'"
@@ -185,6 +199,12 @@ class Reader:
             tail=tail,
             absence=absence,
         )
+
+    def _receipts(self, sql: str, key: tuple[object, ...]) -> list[Receipt]:
+        return [
+            Receipt(id=Digest(id_), request=Digest(request), taken_ms=taken_ms, reply=reply)
+            for id_, request, taken_ms, reply in self._connection.execute(sql, key)
+        ]
 
     def _one(self, sql: str, key: tuple[object, ...]) -> StoredEntry | None:
         row = self._connection.execute(sql, key).fetchone()

@@ -48,6 +48,8 @@ class State:
     """What each co-op's entries take up in each federation."""
     anchors: dict[CoopId, frozenset[Digest]] = field(default_factory=dict)
     """The heads of key logs that certificates name: what no other branch undoes."""
+    receipt_bytes: int = 0
+    """What the receipts take up."""
 
     @property
     def key_logs(self) -> Mapping[CoopId, KeyLog]:
@@ -95,6 +97,9 @@ class State:
             for log, held in effects.logs.items()
             if log not in self.logs or log in effects.fork_proofs
         ]
+        effects.dropped_receipts += change.dropped_receipts
+        if change.receipt is not None:
+            effects.receipt = change.receipt.kept(effects)  # last: it tells of all the others
         return effects
 
     def absorb(self, effects: Effects) -> None:
@@ -104,6 +109,9 @@ class State:
         self.logs.update(effects.logs)
         self.cursors.update(effects.cursors)
         self._absorb_sizes(effects)
+        if effects.receipt is not None:
+            self.receipt_bytes += effects.receipt.size
+        self.receipt_bytes -= sum(receipt.size for receipt in effects.dropped_receipts)
         for cid, history in effects.key_histories.items():
             self.key_histories[cid] = history
         for fid, chain in effects.chains.items():

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sheaf_node.store.schema import BUSY_MS
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from sheaf_protocol.identity import Cut
 
 _Rows: TypeAlias = "dict[str, list[tuple[Any, ...]]]"
+COLLECT_S: Final = 0.01
+"""For how long a commit waits for others that may wait as well, or for one that may not."""
 GROUP_ENTRIES: Final = 4_096
 """Entries of one transaction, unless a single change has more: larger ones gain nothing more."""
 
@@ -49,12 +54,15 @@ _SQL: Final = {
     "no_refs": "DELETE FROM refs WHERE arrival IN (SELECT arrival FROM entries WHERE log = ?)",
     "no_entries": "DELETE FROM entries WHERE log = ?",
     "newest": "INSERT OR REPLACE INTO store (key, value) VALUES ('arrival', ?)",
-    "sizes": "UPDATE logs SET bytes = bytes + ? WHERE number = ?",
+    "sizes": "UPDATE logs SET bytes = bytes + column1 FROM (VALUES (?, ?)) WHERE number = column2",
     "no_key_ops": "DELETE FROM key_ops WHERE cid = ? AND branch = ? AND seq >= ?",
     "key_ops": "INSERT INTO key_ops (cid, branch, seq, data) VALUES (?, ?, ?, ?)",
     "certificates": "INSERT INTO certificates (id, fid, epoch, data) VALUES (?, ?, ?, ?)",
     "fork_proofs": "INSERT OR REPLACE INTO fork_proofs (log, data) VALUES (?, ?)",
     "cursors": "INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?)",
+    # First: its key may be used anew.
+    "no_receipts": "DELETE FROM receipts WHERE id = ?",
+    "receipts": "INSERT INTO receipts (id, request, taken_ms, reply) VALUES (?, ?, ?, ?)",
     # As `Line.void_of` has it. What is NULL compares to nothing, so no case of it applies.
     "judged": "UPDATE entries SET void = CASE WHEN seq >= ?1 THEN 'log.forked'"
     " WHEN seq > ?2 OR (seq = ?2 AND id <> ?3) THEN 'key.closed'"
@@ -62,6 +70,13 @@ _SQL: Final = {
     " WHEN time_ms > ?6 THEN 'key.expired' END WHERE log = ?7 AND seq >= ?8",
 }
 """In the order in which they are run."""
+AT_ONCE: Final = 64
+"""Rows of entries, or sizes of logs, that one statement writes. After each the thread that writes
+needs the interpreter again, which the event loop has, and may have for milliseconds."""
+
+
+_MANY: Final = frozenset({"entries", "sizes"})
+"""Of which a commit has as many as it has entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,10 @@ class Job:
     done: asyncio.Future[None]
     then: Callable[[Effects], None] | None
     """Called on the event loop before `done` is set."""
+    is_foreign: bool = False
+    """Whether peers brought it."""
+    may_wait: bool = False
+    """Whether it may wait for `COLLECT_S` for others to share its commit."""
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -126,10 +145,15 @@ class Transactions:
             self._is_purge_due = not purge(self._connection)
 
     def _write(self, rows: _Rows) -> None:
+        rows["sizes"] = _summed(rows["sizes"])
         for table, sql in _SQL.items():
-            if rows[table]:
+            if table in _MANY:
+                for at in range(0, len(rows[table]), AT_ONCE):
+                    part = rows[table][at : at + AT_ONCE]
+                    self._connection.execute(_for(len(part), sql), [*chain.from_iterable(part)])
+            elif rows[table]:
                 self._connection.executemany(sql, rows[table])
-                rows[table].clear()
+            rows[table].clear()
 
 
 class Writer:
@@ -175,14 +199,19 @@ class Writer:
     def _next_group(self) -> tuple[list[Job], bool]:
         """Return the jobs that are waiting, at least one, and whether more may come."""
         group: list[Job] = []
-        entries = 0
+        entries, until_s = 0, 0.0
         while entries < GROUP_ENTRIES:
+            wait_s = max(0.0, until_s - time.monotonic()) if group else None
             try:
-                job = self._waiting.get(block=not group)
+                job = self._waiting.get(block=wait_s != 0.0, timeout=wait_s or None)
             except queue.Empty:
                 break
             if job is None:
                 return group, False
+            if not group:
+                until_s = time.monotonic() + COLLECT_S
+            if not job.may_wait:
+                until_s = 0.0
             group.append(job)
             entries += len(job.effects.entries)
         return group, True
@@ -198,6 +227,21 @@ def purge(connection: sqlite3.Connection) -> bool:
     (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return not is_busy
+
+
+@lru_cache(maxsize=len(_MANY) * AT_ONCE)
+def _for(count: int, sql: str) -> str:
+    """Return a statement with one row of values as the same with as many."""
+    row = sql[sql.index("VALUES (") + len("VALUES ") :].partition(")")[0] + ")"
+    return sql.replace(row, ", ".join([row] * count))
+
+
+def _summed(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what each log grows by in all, with its number: one statement changes a row once."""
+    sums: dict[int, int] = {}
+    for size, number in sizes:
+        sums[number] = sums.get(number, 0) + size
+    return [(size, number) for number, size in sums.items()]
 
 
 def _add_rows(rows: _Rows, job: Job) -> None:
@@ -219,6 +263,9 @@ def _add_rows(rows: _Rows, job: Job) -> None:
         rows["fork_proofs"].append((numbers[log], encode(proof)))
     for (wid, fid), cursor in effects.cursors.items():
         rows["cursors"].append((wid, fid, cursor.store_id, cursor.theirs, cursor.ours))
+    rows["no_receipts"] += ((dropped.id,) for dropped in effects.dropped_receipts)
+    if (kept := effects.receipt) is not None:
+        rows["receipts"].append((kept.id, kept.request, kept.taken_ms, kept.reply))
     for log, line, first in effects.judged:
         cuts = (*_place(line.cut), *_place(line.left))
         rows["judged"].append((line.forked_at, *cuts, line.expires_ms, numbers[log], first))

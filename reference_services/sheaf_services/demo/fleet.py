@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from sheaf_node.cli.client import NodeClient
+from sheaf_node.cli.client import NodeClient, new_key
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class Fleet:
         self, key: str, path: str, body: bytes = b"", query: Mapping[str, object] | None = None
     ) -> Any:
         """Return a node's answer to a command, asked again where the node went down meanwhile."""
-        return self._patiently(lambda: self._clients[key].post(path, body, query))
+        once = new_key()
+        return self._patiently(lambda: self._clients[key].post(path, body, query, once))
 
     def until(self, what: str, is_done: Callable[[], bool]) -> None:
         """Return once the condition holds. Raises Refusal `demo.stuck` at the demo's deadline."""

@@ -33,6 +33,9 @@ MAX_LINES: Final = 250_000
 """Line ends of a file, blank lines and those inside quotes among them. Eight million of them
 would take seconds to tell apart and hold nothing."""
 
+MOST_TOLD: Final = 200
+"""Lines of which it is told at once what is wrong; nobody mends more before looking again."""
+
 _DELIMITERS: Final = (";", ",", "\t")
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How .xlsx files (zip) and .xls files begin."""
@@ -72,26 +75,51 @@ class Row:
     def refusal(self, code: str, column: str, expected: str) -> Refusal:
         """Return the refusal of one cell."""
         came = shown(self.cells.get(column, ""))
-        return Refusal(code, f"line {self.line}, column {column}: expected {expected}, got {came}")
+        return PlacedRefusal(code, f"expected {expected}, got {came}", self.line, column)
+
+
+class PlacedRefusal(Refusal):
+    """What is wrong at one place of a file: `said` without the place, `detail` with it."""
+
+    def __init__(self, code: str, said: str, line: int, column: str = "") -> None:
+        where = f"line {line}" + (f", column {column}" if column else "")
+        super().__init__(code, f"{where}: {said}")
+        self.said, self.line, self.column = said, line, column
+
+    def __reduce__(self) -> tuple[type[Refusal], tuple[str, str]]:
+        """Cross a process border as the refusal that it is."""
+        return (Refusal, (self.code, self.detail))
+
+
+class ListRefusal(Refusal):
+    """A file of which lines are wrong: the first of them by code and detail, and all by `first`."""
+
+    def __init__(self, first: Sequence[Refusal], lines: int) -> None:
+        others = lines - 1
+        more = f"; {others} more line{'s have' if others > 1 else ' has'} a problem"
+        super().__init__(first[0].code, first[0].detail + (more if others else ""))
+        self.first, self.lines = tuple(first), lines
+
+    def __reduce__(self) -> tuple[type[Refusal], tuple[str, str]]:
+        """Cross a process border as the refusal that it is."""
+        return (Refusal, (self.code, self.detail))
 
 
 @dataclass(slots=True)
 class _Problems:
-    """The first problem of a file and the number of lines that have one."""
+    """The first problems of a file and the number of lines that have one."""
 
-    first: Refusal | None = None
+    first: list[Refusal] = field(default_factory=list)
     lines: int = 0
 
     def note(self, refusal: Refusal) -> None:
-        self.first = self.first or refusal
         self.lines += 1
+        if len(self.first) < MOST_TOLD:
+            self.first.append(refusal)
 
     def refuse_if_any(self) -> None:
-        if self.first is None:
-            return
-        others = self.lines - 1
-        more = f"; {others} more line{'s have' if others > 1 else ' has'} a problem"
-        raise Refusal(self.first.code, self.first.detail + (more if others else ""))
+        if self.first:
+            raise ListRefusal(self.first, self.lines)
 
 
 @dataclass(slots=True)
@@ -161,19 +189,19 @@ def _text_of(content: bytes) -> str:
     for number, line in enumerate(content.splitlines(), start=1):
         if len(line) > MAX_LINE_BYTES:
             detail = f"expected at most {MAX_LINE_BYTES} bytes, got {len(line)}"
-            raise Refusal("import.line_too_long", f"line {number}: {detail}")
+            raise PlacedRefusal("import.line_too_long", detail, number)
     if content.startswith(_BOM_16):
         raise Refusal("import.encoding", "expected UTF-8 text, got UTF-16")
     if b"\0" in content:
         line_number = _line_at(content, content.index(b"\0"))
-        raise Refusal("import.nul", f"line {line_number}: expected text, got a zero byte")
+        raise PlacedRefusal("import.nul", "expected text, got a zero byte", line_number)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         # The offset counts from behind a byte order mark; no line ends in there.
         byte = exc.object[exc.start]
-        where = f"line {_line_at(exc.object, exc.start)}"
-        raise Refusal("import.encoding", f"{where}: expected UTF-8, got byte 0x{byte:02x}") from exc
+        said = f"expected UTF-8, got byte 0x{byte:02x}"
+        raise PlacedRefusal("import.encoding", said, _line_at(exc.object, exc.start)) from exc
     # Its line end stays, so that lines keep the numbers that a spreadsheet gives them.
     text = _SEPARATOR_LINE.sub("", text, count=1) if _SEPARATOR_LINE.match(text) else text
     if not text.strip():
@@ -241,8 +269,8 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                 yield before + 1, cells
             before = reader.line_num
     except csv.Error as exc:
-        detail = f"line {before + 1}: expected quotes that close and no text after them"
-        raise Refusal("import.quote", f"{detail}, got {exc}") from exc
+        said = f"expected quotes that close and no text after them, got {exc}"
+        raise PlacedRefusal("import.quote", said, before + 1) from exc
 
 
 def _names(line: int, header: Sequence[str], layout: Layout) -> list[str]:
@@ -252,15 +280,15 @@ def _names(line: int, header: Sequence[str], layout: Layout) -> list[str]:
     for name in known.values():
         if names.count(name) > 1:
             detail = f"expected the column {name} once, got it {names.count(name)} times"
-            raise Refusal("import.column_twice", f"line {line}: {detail}")
+            raise PlacedRefusal("import.column_twice", detail, line)
     for name in layout.required:
         if name not in names:
             came = ", ".join(shown(other) for other in names[:12]) or "no names"
             detail = f"expected a column {name}, got {came}"
-            raise Refusal("import.column_missing", f"line {line}: {detail}")
+            raise PlacedRefusal("import.column_missing", detail, line)
     for name in names:
         if not layout.is_open and name not in known.values():
-            raise Refusal("import.column_unknown", f"line {line}: {_unknown(name, layout)}")
+            raise PlacedRefusal("import.column_unknown", _unknown(name, layout), line)
     return names
 
 
@@ -283,7 +311,7 @@ def _row(
     if delimiter == "," and len(cells) > len(names):
         _refuse_split_number(line, cells, names, layout)
     detail = f"expected {len(names)} cells, got {len(cells)}"
-    raise Refusal("import.row_width", f"line {line}: {detail}")
+    raise PlacedRefusal("import.row_width", detail, line)
 
 
 def _refuse_split_number(
@@ -294,7 +322,7 @@ def _refuse_split_number(
         if name in layout.numbers and all(_is_digits(cell) for cell in cells[index : index + 2]):
             came = ",".join(cells[index : index + 2])
             detail = f"expected a decimal point, got {shown(came)}"
-            raise Refusal("import.decimal_comma", f"line {line}, column {name}: {detail}")
+            raise PlacedRefusal("import.decimal_comma", detail, line, name)
 
 
 def _is_digits(cell: str) -> bool:

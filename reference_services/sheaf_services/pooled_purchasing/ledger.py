@@ -81,6 +81,7 @@ class Ledger:
         self._lines: dict[str, Seen[Demand]] = {}
         self._elsewhere: dict[tuple[Line, str], Seen[Demand]] = {}
         self._prices: defaultdict[Line, dict[str, Seen[Offer]]] = defaultdict(dict)
+        self._seated: defaultdict[CoopId, list[Seen[Any]]] = defaultdict(list)
         self._withdrawn: set[tuple[EntryId, Line]] = set()
         self._heads: Mapping[tuple[CoopId, WriterId], int] = {}
         self._inputs: dict[EntryId, Inputs] = {}
@@ -153,6 +154,10 @@ class Ledger:
     def own_prices(self) -> Mapping[str, Seen[Offer]]:
         """Return the newest offer of our own writers under each reference."""
         return self._prices[self._line]
+
+    def lines_for(self, seat: CoopId) -> Sequence[Seen[Any]]:
+        """Return the demands and offers that sponsors published for a seat, as they arrived."""
+        return self._seated.get(seat, ())
 
     def offers(self) -> list[Seen[Offer]]:
         """Return every offer that stands."""
@@ -256,6 +261,9 @@ class Ledger:
     # --- folding ----------------------------------------------------------------------------
 
     def _note_line(self, seen: Seen[Any]) -> None:
+        seat = getattr(seen.record, "seat", UNSET)
+        if seat is not UNSET:
+            self._seated[seat.cid].append(seen)
         match seen.record:
             case Demand(ref=ref):
                 if self.is_own(seen):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from sheaf_protocol.digest import Digest, short
+from sheaf_protocol.digest import Digest
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import (
     OK,
@@ -23,26 +23,25 @@ from sheaf_protocol.records import (
     PoolClose,
     PoolLapse,
     Verdict,
-    Withdrawal,
 )
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft
 from sheaf_services.pooled_purchasing.inputs import make_cut
 from sheaf_services.pooled_purchasing.keeping import kept_entries
 from sheaf_services.pooled_purchasing.ledger import Ledger
-from sheaf_services.pooled_purchasing.opening import DEFAULTS, openings
+from sheaf_services.pooled_purchasing.lists import Lists
+from sheaf_services.pooled_purchasing.opening import openings
 from sheaf_services.pooled_purchasing.ordering import answer_orders, orders_of
-from sheaf_services.pooled_purchasing.price_list import parse_price_list
-from sheaf_services.pooled_purchasing.purchase_list import parse_purchase_list
 from sheaf_services.pooled_purchasing.report import award_json, report
+from sheaf_services.pooled_purchasing.role import has_role, require_role
+from sheaf_services.pooled_purchasing.seating import seat_view
 from sheaf_services.pooled_purchasing.verify import verify_award, verify_lapse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sheaf_node.plugins import Call, Json, SeenRecord, ServiceContext
-    from sheaf_protocol.charter import Role
     from sheaf_protocol.digest import CoopId, EntryId
-    from sheaf_protocol.records import Demand, Offer, Order, PoolOpen
+    from sheaf_protocol.records import Order, PoolOpen
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Decision, Pool
 
@@ -70,6 +69,7 @@ class PooledPurchasing:
         self._context = context
         self._place = _place(settings)
         self._ledger = Ledger(context.cid, context.line, context.place_of)
+        self._lists = Lists(context, self._ledger)
         self._kept: frozenset[EntryId] | None = None
         """What pools rest on, worked out when asked for."""
 
@@ -77,9 +77,11 @@ class PooledPurchasing:
     def commands(self) -> Mapping[str, Callable[[Call], Json]]:
         """What may be asked of the service."""
         return {
-            "import_purchases": self._import_purchases,
-            "import_prices": self._import_prices,
-            "withdraw": self._withdraw,
+            "import_purchases": self._lists.import_purchases,
+            "import_prices": self._lists.import_prices,
+            "check_purchases": self._lists.check_purchases,
+            "check_prices": self._lists.check_prices,
+            "withdraw": self._lists.withdraw,
             "open_pools": self._open_pools,
             "close_pools": self._close_pools,
         }
@@ -87,7 +89,18 @@ class PooledPurchasing:
     @property
     def views(self) -> Mapping[str, Callable[[Call], Json]]:
         """What the service shows."""
-        return {"report": self._report, "award": self._award}
+        return {"report": self._report, "award": self._award, "seat": self._seat}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many pools are open, and of how many closed ones this node awaits the decision."""
+        pools = self._ledger.pools.values()
+        return {
+            "open_pools": sum(pool.close is None for pool in pools),
+            "undecided_pools": sum(
+                pool.close is not None and not any(pool.by_owner()) for pool in pools
+            ),
+        }
 
     def fold(self, seen: SeenRecord) -> None:
         """Learn one record."""
@@ -190,7 +203,7 @@ class PooledPurchasing:
         return list(orders_of(self._ledger, self._place))
 
     def _answer_orders(self) -> None:
-        if not self._has_role("supplier"):
+        if not has_role(self._context, "supplier"):
             return  # whoever names us in an order cannot make us one
         for response, order in answer_orders(self._ledger, self._context.cid, self._place):
             if self._can_seal_to(order.cid):
@@ -202,58 +215,9 @@ class PooledPurchasing:
 
     # --- commands and views -----------------------------------------------------------------
 
-    def _import_purchases(self, call: Call) -> Json:
-        """Publish the lines of a purchase list (CSV) that are not published yet."""
-        self._require_role("member")
-        now_ms = self._context.now_ms()
-        lines = parse_purchase_list(call.body, zone=DEFAULTS["zone"], today_ms=now_ms)
-        elsewhere = self._ledger.lines_elsewhere(now_ms)
-        for line in lines:
-            _require_not_elsewhere(line, elsewhere.get(line.ref))
-        own = [line for line in lines if line.ref not in elsewhere]
-        counts = self._publish_lines(call, own, self._ledger.own_lines())
-        return {"lines": len(lines), **counts}
-
-    def _import_prices(self, call: Call) -> Json:
-        """Publish the offers of a price list (CSV) that are not published yet."""
-        self._require_role("supplier")
-        prices = parse_price_list(call.body)
-        counts = self._publish_lines(call, prices.offers, self._ledger.own_prices())
-        return {"lines": prices.lines, "offers": len(prices.offers), **counts}
-
-    def _publish_lines(
-        self,
-        call: Call,
-        lines: Sequence[Demand] | Sequence[Offer],
-        known: Mapping[str, Seen[Demand]] | Mapping[str, Seen[Offer]],
-    ) -> dict[str, int]:
-        """Publish lines whose reference is new, or whose content changed under an old one.
-
-        A line that was withdrawn stays so until it is changed: the list may be sent again after a
-        lost answer, and must not bring it back.
-        """
-        same = [known[n.ref] for n in lines if n.ref in known and known[n.ref].record == n]
-        passed = {seen.record.ref for seen in same}
-        new = [line for line in lines if line.ref not in passed]
-        if "dry_run" not in call.options:
-            for line in new:
-                self._context.publish(line)
-        withdrawn = sum(self._ledger.is_withdrawn(seen) for seen in same)
-        return {"published": len(new), "withdrawn": withdrawn}
-
-    def _withdraw(self, call: Call) -> Json:
-        """Take back the own demand whose reference is given as `ref`."""
-        ref = call.options.get("ref", "")
-        line = self._ledger.own_lines().get(ref)
-        if line is None:
-            raise Refusal("demand.unknown", f"expected the reference of an own line, got {ref!r}")
-        if not self._ledger.is_withdrawn(line):
-            self._context.publish(Withdrawal(demand=line.id), refs=[line.id])
-        return {"withdrawn": ref}
-
     def _open_pools(self, call: Call) -> Json:
         """Open a pool for every item on offer that has none open."""
-        self._require_role("coordinator")
+        require_role(self._context, "coordinator")
         self._ledger.note_heads(self._context.heads())
         new = openings(self._ledger, self._context, call.options)
         for opening in new.pools:
@@ -287,23 +251,9 @@ class PooledPurchasing:
         self._ledger.note_heads(self._context.heads())
         return award_json(self._ledger, call.options.get("item", ""))
 
-    def _has_role(self, role: Role) -> bool:
-        return role in self._context.federation.roles.get(self._context.cid, ())
-
-    def _require_role(self, role: Role) -> None:
-        if not self._has_role(role):
-            raise Refusal(
-                "policy.role", f"expected a co-op with the role {role} in this federation"
-            )
-
-
-def _require_not_elsewhere(line: Demand, other: Seen[Demand] | None) -> None:
-    """Return if a line is new, or stands as it is under another writer of this co-op."""
-    if other is not None and other.record != line:
-        detail = f"expected line {line.ref!r} unchanged: it stands under writer {short(other.wid)}"
-        raise Refusal(
-            "demand.elsewhere", f"{detail} of this co-op, where its pool may still buy it"
-        )
+    def _seat(self, call: Call) -> Json:
+        """Show what sponsors published for the seat of this id; for this co-op without one."""
+        return seat_view(self._ledger, call.options, self._context.cid)
 
 
 def _skipped(items: Sequence[tuple[str, str]]) -> list[dict[str, str]]:

@@ -175,7 +175,7 @@ class ShipmentMatching:
         return report(self._ledger, self._judge, self._planner.why, self._context)
 
     def _roles(self) -> frozenset[Role]:
-        return self._context.federation.roles.get(self._context.cid, frozenset())
+        return self._context.federation.roles_of(self._context.cid)
 
 
 class _Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from tests.simulation.planted import around, change, change_function, mutant, ra
 from sheaf_node.ingest import decision
 from sheaf_node.ingest.model import Outcome
 from sheaf_node.peering.exchange import Exchange, Live
-from sheaf_node.plugins import host
+from sheaf_node.plugins import waking
 from sheaf_protocol.envelope import Envelope, decode_header, open_header, verify_header
 from sheaf_protocol.errors import RemoteProtocolError
 
@@ -86,11 +86,11 @@ def proofs_of_forks_are_not_stored() -> None:
 @mutant("I8", profiles=("fork",), budget=48)
 def spins_when_refused() -> None:
     """A service that is refused what is overdue asks for it again without a pause."""
-    change(host, "_REFUSED_MS", lambda _: 0)
+    change(waking, "_REFUSED_MS", lambda _: 0)
 
-    def body(original: Any, service: Any) -> Any:
-        if service.refused is not None:
+    def body(original: Any, *args: Any, is_refused: bool) -> Any:
+        if is_refused:
             ran("spins_when_refused")
-        return original(service)
+        return original(*args, is_refused=is_refused)
 
-    change(host.ServiceHost, "_wait", lambda original: lambda *args: body(original, *args))
+    change(waking.Waking, "note_decided", lambda original: lambda *a, **n: body(original, *a, **n))

@@ -47,7 +47,7 @@ def never_dials_again() -> None:
 
         return keep
 
-    from sheaf_node.peering.dialer import link_address as _address  # noqa: PLC0415
+    from sheaf_node.address import link_address as _address  # noqa: PLC0415
 
     change(Dialer, "keep", make)
 

@@ -13,12 +13,14 @@ from sheaf_node.peering.peering import Peering
 from sheaf_node.plugins.host import ServiceHost
 from sheaf_node.plugins.reading import Reader
 from sheaf_node.store import writer as writer_room
+from sheaf_node.store.committing import Committing
 from sheaf_node.store.effects import Effects
-from sheaf_node.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from sheaf_node.store import Store
 
 DISKS = ("expiry-race", "general", "disk")
 
@@ -91,7 +93,7 @@ def swallows_errors_of_the_disk() -> None:
     """A failed commit is reported as a success, and the store goes on."""
 
     def make(original: Any) -> Any:
-        def finished(store: Store, group: Sequence[Any], error: Exception | None) -> None:
+        def finished(store: Committing, group: Sequence[Any], error: Exception | None) -> None:
             if error is None:
                 original(store, group, None)
                 return
@@ -105,7 +107,7 @@ def swallows_errors_of_the_disk() -> None:
 
         return finished
 
-    change(Store, "_finished", make)
+    change(Committing, "_finished", make)
 
 
 @mutant("I6", profiles=DISKS, budget=128)
@@ -115,10 +117,12 @@ def pushes_before_the_commit() -> None:
 
     def made(original: Any, peering: Peering, **parts: Any) -> None:
         original(peering, **parts)
-        peerings[id(parts["store"])] = peering
+        peerings[id(parts["store"]._committing)] = peering
 
-    def enqueue(original: Any, store: Store, effects: Effects, *rest: Any) -> None:
-        original(store, effects, *rest)
+    def enqueue(
+        original: Any, store: Committing, effects: Effects, *rest: Any, **named: Any
+    ) -> None:
+        original(store, effects, *rest, **named)
         peering = peerings.get(id(store))
         if peering is None:
             return
@@ -128,7 +132,9 @@ def pushes_before_the_commit() -> None:
                 session.push(live)
 
     change(Peering, "__init__", lambda original: lambda *a, **parts: made(original, *a, **parts))
-    change(Store, "_enqueue", lambda original: lambda *args: enqueue(original, *args))
+    change(
+        Committing, "_enqueue", lambda original: lambda *args, **n: enqueue(original, *args, **n)
+    )
 
 
 @mutant("I13", profiles=DISKS, budget=128)
@@ -209,13 +215,14 @@ def decides_without_its_last_word() -> None:
 
     def make(original: Any) -> Any:
         async def take_turn(host: ServiceHost, tasks: Any) -> None:
-            host._again.clear()
+            host._waking.take_up()
             await host._read()
             for _ in range(2):
                 ran("decides_without_its_last_word")
                 host._context.begin()
                 host.service.decide()
                 await host._publish_own()
+            host._waking.note_decided(host._context.wake_ms, is_refused=False)
 
         return take_turn
 
@@ -227,11 +234,11 @@ def command_is_carried_out_twice() -> None:
     """A command publishes all that it asked for two times."""
 
     def make(original: Any) -> Any:
-        async def publish(host: ServiceHost, left_out: Any) -> bool:
+        async def publish(host: ServiceHost, *args: Any) -> bool:
             ran("command_is_carried_out_twice")
             publications = host._context.publications
             publications._items = [item for item in publications._items for _ in range(2)]
-            return bool(await original(host, left_out))
+            return bool(await original(host, *args))
 
         return publish
 
