@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 CPU_LIMIT_S = {"built-in": 60, "real week": 400}
 PSS_LIMIT_MB = 1024
@@ -28,7 +29,7 @@ def main() -> int:
     return 0 if is_within else 1
 
 
-def measure(data: Path | None) -> dict:
+def measure(data: Path | None) -> dict[str, Any]:
     """Return the figures of one run."""
     command = [sys.executable, "-m", "sheaf_node", "demo", "--once", "--json"]
     name = "built-in"
@@ -51,7 +52,7 @@ def measure(data: Path | None) -> dict:
     }
 
 
-def lines(figures: dict) -> list[str]:
+def lines(figures: dict[str, Any]) -> list[str]:
     """Return the figures for people."""
     found = [
         f"{figures['name']}: {figures['envelopes']} entries on 8 nodes",

@@ -39,7 +39,7 @@ from sheaf_protocol.testing.author import START_MS, make_coop
 from sheaf_protocol.testing.link_pair import LinkPair, make_link_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sheaf_protocol.link.messages import Message
 
@@ -60,9 +60,13 @@ class Held:
     came: dict[LogId, int] = field(default_factory=dict)
     cursors: dict[WriterId, Cursor] = field(default_factory=dict)
 
-    def frontier(self, fid: FederationId) -> dict[LogId, LogState]:
-        """Return all logs: there is one federation."""
-        return dict(self.logs) if fid == FID else {}
+    def frontier(
+        self, fid: FederationId, only: Iterable[LogId] | None = None
+    ) -> dict[LogId, LogState]:
+        """Return all logs, or some: there is one federation."""
+        if fid != FID:
+            return {}
+        return dict(self.logs) if only is None else {log: self.logs[log] for log in only}
 
     def changed_after(self, arrival: int) -> set[LogId]:
         """Return the logs that took in entries later."""

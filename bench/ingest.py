@@ -123,14 +123,15 @@ async def ingest_all(
     members.append(Member(cid=own.cid, is_suspended=False, key_head=own.head, roles=["member"]))
     body = genesis_body("Bench", members, bytes(16))
     approvals = [approve(body, c.cid, c.manager) for c in coops]
-    approvals.append(approve(body, own.cid, keyring.manager))
+    approvals.append(approve(body, own.cid, keyring.require_manager()))
     await ingest.receive_key_ops(own.cid, keyring.key_ops)
     for coop in coops:
         await ingest.receive_key_ops(coop.cid, coop.key_ops)
     certificate = Certificate(approvals=approvals, body=body)
     await ingest.receive_certificate(certificate)
     signed = make_entries([LogAuthor(c, certificate.fid) for c in coops], variant, count)
-    sent = [relayed(envelope) for envelope in signed] if variant == "chain" else signed
+    each = count // len(coops)
+    sent = [relayed(envelope, each) for envelope in signed] if variant == "chain" else signed
     batches = [sent[at : at + BATCH] for at in range(0, len(sent), BATCH)]
     began = time.process_time()
     if profile is not None:
@@ -154,10 +155,11 @@ def make_entries(authors: list[LogAuthor], variant: str, count: int) -> list[Env
     ]
 
 
-def relayed(envelope: Envelope) -> Envelope:
+def relayed(envelope: Envelope, last: int) -> Envelope:
     """Return an entry as a relay has it that checked one signature in 64, and those of batches."""
     seq = open_header(envelope).seq
-    return envelope if seq % MAX_UNSIGNED == 0 or seq % BATCH == 0 else unsigned(envelope)
+    is_signed = seq % MAX_UNSIGNED == 0 or seq % BATCH == 0 or seq == last
+    return envelope if is_signed else unsigned(envelope)
 
 
 def demand(number: int) -> Demand:

@@ -16,7 +16,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sheaf_node.app import Node, open_node
 from sheaf_node.blobs import Blobs, Fetching
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 class Subscriber:
     """A service that notes when each message was delivered, and no more."""
 
-    follows = frozenset({"demand.submit"})
-    commands: Mapping[str, Any] = {}
-    views: Mapping[str, Any] = {}
+    follows: ClassVar = frozenset({"demand.submit"})
+    commands: ClassVar[Mapping[str, Any]] = {}
+    views: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, _: ServiceContext, settings: Mapping[str, Any]) -> None:
         self._heard: list[float] = settings["heard"]

@@ -88,6 +88,13 @@ class CountingHost:
         """Connect."""
         return CountingSocket(await self._inner.dial(url, timeout_ms), self.sizes)
 
+    async def dial_hint(
+        self, url: str, timeout_ms: int, *, is_near: bool = False
+    ) -> CountingSocket:
+        """Connect to an address that others chose."""
+        inner = await self._inner.dial_hint(url, timeout_ms, is_near=is_near)
+        return CountingSocket(inner, self.sizes)
+
 
 @dataclass(frozen=True)
 class World:

@@ -22,14 +22,16 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from sheaf_node.app import Node, open_node, serve
+from sheaf_node.app import Node, open_node
 from sheaf_node.charter_file import FOLDER, CharterFile
 from sheaf_node.clock import SystemClock
 from sheaf_node.config import CONFIG_FILE, initial_config
 from sheaf_node.ingest import Outcome
 from sheaf_node.keyring import create_keyring
 from sheaf_node.plugins import Call, load_services
+from sheaf_node.serving import serve
 from sheaf_node.store import DATABASE
 from sheaf_protocol.charter import Certificate, Member, approve, genesis_body
 from sheaf_protocol.codec import encode
@@ -143,7 +145,8 @@ async def serve_once(home: Path, entries: int) -> dict[str, float]:
     serving = asyncio.create_task(
         serve(home, clock=SystemClock(), random=os.urandom, on_ready=ready.set_result)
     )
-    done, _ = await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
+    either: list[asyncio.Future[Any]] = [serving, ready]
+    done, _ = await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if serving in done:
         serving.result()
     wall_s = time.monotonic() - began
