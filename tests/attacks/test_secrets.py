@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.attacks.eavesdropping import Tap, forms, seen
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.keyring import Passphrase, read_files
 from sheaf_node.keyring.words import words_of
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.invitation import read_invitation
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

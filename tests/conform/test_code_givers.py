@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 from tests.conform.running import Build, make_node_kit, part_of, reports_of, running
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.main import sheaf
 from sheaf_node.config import CONFIG_FILE, Limits, Waits, initial_config
@@ -25,6 +24,7 @@ from sheaf_services.demo.cast import CAST
 from sheaf_services.demo.fleet import Fleet
 from sheaf_services.demo.homes import Home
 from sheaf_services.demo.play import Play
+from sheaf_services.demo.ports import free_ports
 from sheaf_services.demo.progress import Progress
 from sheaf_services.demo.scenario import Scenario
 from sheaf_services.shipment_matching.planning import MOST_REQUESTS, require_size

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 from tests.conform.code_rows import ROOT, TABLE, by_case, by_vector, listed, named
-from tests.node.ports import free_ports
 
 from sheaf_node.charter_file import make_card
 from sheaf_node.cli.main import sheaf
@@ -21,6 +20,7 @@ from sheaf_node.conform.target import read_target
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.testing.author import START_MS, make_coop
 from sheaf_protocol.testing.conformance import load_rules
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path

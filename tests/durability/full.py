@@ -21,13 +21,13 @@ from tests.durability.kill import demand
 from tests.durability.recorded import ROOT, run_worker
 from tests.durability.worker import ACKNOWLEDGED, Answer, Task, acknowledged_in
 from tests.durability.workload import OWN, judge, zeros
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.main import sheaf
 from sheaf_node.store import Store
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.json_view import to_json
+from sheaf_services.demo.ports import free_ports
 
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount")
 NO_NAMESPACES = "no user namespaces here: `unshare --user --mount` does not work"

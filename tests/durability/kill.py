@@ -19,7 +19,6 @@ from random import Random
 
 from click.testing import CliRunner
 from tests.durability.workload import judge_chain, zeros
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.main import sheaf
@@ -27,6 +26,7 @@ from sheaf_node.store import DATABASE, Store
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.json_view import to_json
 from sheaf_protocol.records import Demand, Item, Price
+from sheaf_services.demo.ports import free_ports
 
 AS_IT_IS = ("-m", "sheaf_node")
 ACKNOWLEDGES_FIRST = ("-m", "tests.durability.acknowledging_first")

@@ -25,7 +25,6 @@ from typing import Final
 from click.testing import CliRunner
 from tests.durability.kill import BOOT_S, WHILE_STARTING, demand
 from tests.durability.workload import zeros
-from tests.node.ports import free_ports
 
 from sheaf_node.api import read_token
 from sheaf_node.cli.main import sheaf
@@ -34,6 +33,7 @@ from sheaf_protocol.envelope import body_of
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.json_view import to_json
 from sheaf_protocol.records import Demand, decode_record
+from sheaf_services.demo.ports import free_ports
 
 _LATER: Final = frozenset({http.client.CONFLICT, http.client.TOO_MANY_REQUESTS})
 AS_IT_IS: Final = ("-m", "sheaf_node")

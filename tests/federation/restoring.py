@@ -278,6 +278,11 @@ class Hamlet:
         node = self.sites[name].node
         return node is not None and not node.standing.is_recovering
 
+    def has_dialled(self, name: str) -> bool:
+        """Return whether a node has a link that it dialled."""
+        peering = self.sites[name].peering
+        return peering is not None and any(peer.is_dialled for peer in peering.peers())
+
     def agree(self, *names: str) -> bool:
         """Return whether nodes hold the same logs to the same places."""
         nodes = [self.sites[name].node for name in names]

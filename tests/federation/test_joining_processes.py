@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_protocol.errors import Refusal
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.main import sheaf
 from sheaf_protocol.errors import Refusal
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

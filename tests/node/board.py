@@ -7,8 +7,8 @@ from pathlib import Path
 from sheaf_node.keyring import read_files
 from sheaf_node.keyring.sheet import mark_kept, read_sheets
 from sheaf_node.keyring.words import words_of
+from sheaf_services.demo.ports import free_ports
 
-from .ports import free_ports
 from .test_cli_identity import (
     PATIENCE_S,
     REFUSED,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from tests.node.seated import BUYING, make_sponsor
-from tests.node.test_cli_seat import free_ports
 
 from sheaf_node.cli.client import MATCH, NodeClient
 from sheaf_node.cli.main import sheaf
 from sheaf_protocol.errors import Refusal
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

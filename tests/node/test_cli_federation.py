@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 from msgspec import structs
-from tests.node.ports import free_ports
 
 from sheaf_node.charter_file import adopted_ids, read_charter_file
 from sheaf_node.cli.main import sheaf
@@ -25,6 +24,7 @@ from sheaf_protocol.identity import fold_key_log
 from sheaf_protocol.log import EMPTY
 from sheaf_protocol.records.governance import Change
 from sheaf_protocol.testing.epoch import make_epoch
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

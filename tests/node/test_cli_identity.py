@@ -23,8 +23,7 @@ from sheaf_node.keyring.words import words_of
 from sheaf_node.store import DATABASE
 from sheaf_protocol.digest import WriterId
 from sheaf_protocol.identity import Rank, fold_key_log, signing_key
-
-from .ports import free_ports
+from sheaf_services.demo.ports import free_ports
 
 REFUSED, MISUSED = 1, 2
 PATIENCE_S = 30

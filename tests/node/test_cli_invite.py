@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import segno
 from click.testing import CliRunner, Result
-from tests.node.ports import free_ports
 
 from sheaf_node.cli.main import sheaf
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path

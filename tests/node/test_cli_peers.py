@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.node.ports import free_ports
 from tests.node.test_cli import MISUSED, done, refused, run
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.config import load_config
 from sheaf_protocol.json_view import to_json
 from sheaf_protocol.records import Demand, Item, Price
+from sheaf_services.demo.ports import free_ports
 
 PATIENCE_S = 40
 DEMAND = Demand(

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from tests.node.seated import ASKING, BUYING, make_sponsor
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.main import sheaf
 from sheaf_node.keyring import load_keyring
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,14 +50,6 @@ def other(*args: object) -> str:
     result = CliRunner().invoke(sheaf, [*map(str, args)])
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from sheaf_node.cli.main import sheaf
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.json_view import to_json
 from sheaf_protocol.records import Demand, Item, Price
+from sheaf_services.demo.ports import free_ports
 
 REFUSED, MISUSED = 1, 2
 PATIENCE_S = 30
@@ -44,14 +45,6 @@ def done(*args: object) -> str:
     result = run(*args)
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def make_home(home: Path, name: str) -> Path:

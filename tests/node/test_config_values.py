@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec.inspect
 import pytest
-from tests.node.ports import free_ports
 
 from sheaf_node import serving
 from sheaf_node.address import audiences, link_address, own_urls
@@ -22,6 +21,7 @@ from sheaf_node.keyring import create_keyring
 from sheaf_node.peering.forwarded import trusted_networks
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.invitation import read_invitation
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

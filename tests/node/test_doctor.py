@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.ports import free_ports
 from tests.node.test_cli import done, run
 
 from sheaf_node.config import load_config
@@ -24,6 +23,7 @@ from sheaf_node.doctor.report import examine
 from sheaf_node.doctor.settings import faults_of
 from sheaf_node.peering.look_back import own_addresses
 from sheaf_protocol.errors import Refusal
+from sheaf_services.demo.ports import free_ports
 
 DAY_MS = 86_400_000
 NOW_MS = 1_800_000_000_000

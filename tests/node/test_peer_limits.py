@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from tests.node.crowd import BATCH, linked, make_coops, make_home
 from tests.node.notebook import until
-from tests.node.test_cli_serve import free_ports, serving
+from tests.node.test_cli_serve import serving
 from tests.node.test_probes import base, bearer, publish
 
 from sheaf_node.api import read_token
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from tests.node.crowd import linked, make_coops, make_home
 from tests.node.notebook import until
 from tests.node.stalling import StallingDisk
-from tests.node.test_cli_serve import free_ports, serving
+from tests.node.test_cli_serve import serving
 from tests.node.test_stopping import STOP_S, Load, half_asked
 
 from sheaf_node.api import read_token
 from sheaf_node.cli.serve import LATE
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     import socket

@@ -129,10 +129,14 @@ class Idempotency:
         self, slip: _Slip, request: web.Request, handler: Handler
     ) -> web.StreamResponse:
         # Nothing is awaited until the key is taken, so of two at once one is too late.
-        kept = self._store.receipts.receipt(slip.id)
-        if kept is not None:
-            return _replayed(slip.open(kept))
-        if slip.id in self._at_work or self._store.is_planned(slip.id):
+        # A reply may be found before the node knows of what it tells: it is given from then on.
+        is_busy = self._store.is_planned(slip.id)
+        if not is_busy:
+            kept = self._store.receipts.receipt(slip.id)
+            if kept is not None:
+                return _replayed(slip.open(kept))
+            is_busy = slip.id in self._at_work
+        if is_busy:
             detail = f"expected no other request at work under this {HEADER}; ask again"
             raise Refusal(BUSY, detail)
         self._at_work.add(slip.id)

@@ -173,19 +173,30 @@ class Peering:
     def doubled_at(self) -> str | None:
         """Return the url of a peer that has a link with our key which is not ours, or None."""
         for peer in self._config.dialled:
-            wid = self._dialer.duplicate_at(peer.url)
-            if wid is not None and wid not in self._links:
+            if self._has_another(peer.url):
                 return peer.url
         return None
+
+    def _has_another(self, url: str) -> bool:
+        """Return whether a peer keeps a link with our key that is not ours.
+
+        What we dialled anew is no answer before it is in sync: the peer may be about to end it.
+        """
+        wid = self._dialer.duplicate_at(url)
+        if wid is None:
+            return False
+        ours = self._links.get(wid)
+        return ours is None or (ours.is_dialled and not ours.in_sync)
 
     def _dial_status(self, url: str) -> DialStatus:
         address, _ = link_address(url)
         last = self._dialer.last_writer(url)
-        is_linked = any(
+        is_doubled = self._has_another(url)
+        is_linked = not is_doubled and any(
             (peer.is_dialled and peer.url == address) or peer.wid == last for peer in self.peers()
         )
         reason = None if is_linked else self._dialer.last_reason(url)
-        if not is_linked and self._dialer.duplicate_at(url) is not None:
+        if is_doubled:
             reason = "the node there keeps another link of this node's key"
         is_compared = address in self._compared_at or last in self.compared
         return DialStatus(url=url, is_linked=is_linked, reason=reason, is_compared=is_compared)

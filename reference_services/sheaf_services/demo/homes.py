@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from sheaf_node.charter_file import (
 from sheaf_node.clock import SystemClock
 from sheaf_node.config import CONFIG_FILE
 from sheaf_node.keyring import Keyring, create_keyring
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +39,7 @@ def make_homes(folder: Path, cast: Sequence[Player], federation: str, *, starts:
 
     `starts` is how many searches for trips the matcher makes.
     """
-    ports = _free_ports(2 * len(cast))
+    ports = free_ports(2 * len(cast))
     homes = [
         Home(player=p, path=folder / p.key, peer_port=ports[2 * i], local_port=ports[2 * i + 1])
         for i, p in enumerate(cast)
@@ -85,14 +84,3 @@ def _settings(home: Home, homes: Sequence[Home], starts: int) -> str:
         f'place = "{player.name}"\n'
         f"starts = {starts}\n"
     )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
-    with ExitStack() as stack:
-        ports = []
-        for _ in range(count):
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            ports.append(int(probe.getsockname()[1]))
-        return ports
