@@ -22,7 +22,7 @@ from sheaf_protocol.json_view import to_json
 from sheaf_protocol.records import Demand, Item, Price
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -46,10 +46,10 @@ class Done:
 class Caller:
     """One connection to the local API of a node, kept open."""
 
-    def __init__(self, port: int, token: str) -> None:
-        self._port = port
+    def __init__(self, port: int, token: str, kind: str) -> None:
+        self._port, self._kind = port, kind
         self._head = (
-            f"POST /api/v1/records/demand.submit HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"POST /api/v1/records/{kind} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
             f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
         )
         self._socket: socket.socket | None = None
@@ -64,7 +64,7 @@ class Caller:
 
     def request(self) -> bytes:
         """Return the bytes of a request that publishes one more record."""
-        body = json.dumps({"record": record(), "refs": []}).encode()
+        body = json.dumps({"record": RECORDS[self._kind](), "refs": []}).encode()
         about = f"Idempotency-Key: {uuid.uuid4()}\r\nContent-Length: {len(body)}\r\n\r\n"
         return (self._head + about).encode() + body
 
@@ -90,8 +90,8 @@ class Caller:
 class Callers:
     """The connections of all callers."""
 
-    def __init__(self, port: int, token: str) -> None:
-        self._callers = [Caller(port, token) for _ in range(CALLERS)]
+    def __init__(self, port: int, token: str, kind: str) -> None:
+        self._callers = [Caller(port, token, kind) for _ in range(CALLERS)]
 
     def publish(self, window_s: float, per_second: int) -> Done:
         """Publish records at a steady rate; return once all are answered."""
@@ -124,9 +124,9 @@ def _call(caller: Caller, due_s: Sequence[float], done: Done) -> None:
         done.waits.append(time.monotonic() - due)
 
 
-def record() -> Any:
+def demand() -> Any:
     """Return a demand as JSON."""
-    demand = Demand(
+    demanded = Demand(
         is_firm=True,
         item=Item(code="feed", name="Feed", scale=0, unit="KGM"),
         max_price=Price(amount=10, base=1, currency="GBP"),
@@ -135,7 +135,31 @@ def record() -> Any:
         ref=uuid.uuid4().hex,
         zone="N",
     )
-    return to_json(demand)
+    return to_json(demanded)
+
+
+def reading() -> Any:
+    """Return a record of `EXTENSION`, as long as a demand is."""
+    return {"meter": uuid.uuid4().hex, "litres": time.time_ns() % 1_000_000, "note": "n" * 90}
+
+
+DEMAND: Final = "demand.submit"
+READING: Final = "x.bench.reading"
+RECORDS: Final[Mapping[str, Callable[[], Any]]] = {DEMAND: demand, READING: reading}
+EXTENSION: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": f"urn:sheaf:1:{READING}",
+    "title": "What a meter showed",
+    "type": "object",
+    "properties": {
+        "meter": {"type": "string", "maxLength": 64},
+        "litres": {"type": "integer", "minimum": 0},
+        "note": {"type": "string", "maxLength": 200},
+    },
+    "required": ["meter", "litres", "note"],
+    "additionalProperties": False,
+}
+"""Its schema, as `sheaf kind add` takes it."""
 
 
 def commit_bare(path: Path, window_s: float, per_second: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -11,9 +12,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from load_commands import EXTENSION
+
 from sheaf_node.charter_file import FOLDER, CharterFile
 from sheaf_node.config import CONFIG_FILE
 from sheaf_node.keyring import create_keyring
+from sheaf_node.kinds import Kinds
 from sheaf_protocol.charter import Certificate, Member, approve, genesis_body
 from sheaf_protocol.codec import encode
 from sheaf_protocol.identity import fold_key_log
@@ -47,6 +51,7 @@ def make_home(home: Path, world: World, ports: tuple[int, int], peers: int) -> F
     approvals.append(approve(body, own.cid, keyring.require_manager()))
     certificate = Certificate(approvals=approvals, body=body)
     key_logs = [list(keyring.key_ops), *(list(coop.key_ops) for coop in coops)]
+    Kinds(home).add(json.dumps(EXTENSION).encode())
     charter = home / FOLDER / f"{certificate.fid.hex()}.charter"
     charter.parent.mkdir()
     charter.write_bytes(encode(CharterFile(certificate=certificate, key_logs=key_logs)))
