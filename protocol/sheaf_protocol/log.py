@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from sheaf_protocol.digest import ZERO, EntryId, short
 from sheaf_protocol.errors import Fault, RemoteProtocolError
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.identity import KeyLog
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The last entry of a log that a node holds."""
 
     seq: int

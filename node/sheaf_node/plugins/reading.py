@@ -214,7 +214,7 @@ class Reader:
             return
         header = entry.header
         head = Head(seq=header.seq, id=entry.id, time_ms=header.time_ms)
-        self._heads[header.log] = (header.cid, header.wid, head)
+        self._heads[entry.log] = (header.cid, header.wid, head)
 
     def _see(self, entry: StoredEntry, follows: frozenset[str]) -> SeenRecord | None:
         if not entry.envelope.payload:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from sheaf_protocol.digest import EntryId, LogId
+from sheaf_protocol.digest import CoopId, EntryId, FederationId, LogId, WriterId
 from sheaf_protocol.envelope import Envelope, Header
 from sheaf_protocol.log import EMPTY, Head
 from sheaf_protocol.proof import Tail
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from sheaf_node.store.receipt import NewReceipt, Receipt
     from sheaf_protocol.charter import Chain
-    from sheaf_protocol.digest import CoopId, FederationId, WriterId
     from sheaf_protocol.fork import ForkProof
     from sheaf_protocol.identity import KeyHistory
     from sheaf_protocol.link import Cursor
@@ -122,8 +121,7 @@ class ProvenRun:
         return tail + sum(entry.envelope.size for entry in self.entries)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HeldLog:
+class HeldLog(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A log of which something is held: entries, a fork proof, or both."""
 
     fid: FederationId

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace as moved
+
 from sheaf_node.store.effects import Effects
 from sheaf_node.store.histories import Histories, KeyLogs
 from sheaf_node.store.line import Line, line_of
@@ -171,7 +173,7 @@ class State:
         if not stored.envelope.signature and stored.tail is None:
             raise _conflict("a signature or a tail at the last entry of a log")
         head = Head(seq=seq, id=last, time_ms=time_ms)
-        effects.logs[log] = replace(held, head=head, arrival=stored.arrival)
+        effects.logs[log] = moved(held, head=head, arrival=stored.arrival)
         effects.sizes[log] = size
 
     def _plan_payloads(self, effects: Effects, change: Change) -> None:
@@ -194,7 +196,7 @@ class State:
         for log in change.forgotten:
             held = self.logs[log]
             effects.forgotten.append(held)
-            effects.logs[log] = replace(held, head=EMPTY, arrival=0, size=0)
+            effects.logs[log] = moved(held, head=EMPTY, arrival=0, size=0)
             effects.sizes[log] = -held.size
         effects.newest = self.arrival + len(effects.entries)
         effects.voids.update(held.fid for held in effects.forgotten)
@@ -208,7 +210,7 @@ class State:
             held = self.logs[log]
             self._use(held.fid, held.cid, 0, size)
             if held.head.seq:
-                self.logs[log] = replace(held, size=held.size + size)
+                self.logs[log] = moved(held, size=held.size + size)
 
     def _use(self, fid: FederationId, cid: CoopId, entries: int, size: int) -> None:
         before = self.usage.get((fid, cid), Usage())
@@ -251,7 +253,7 @@ class State:
         if not is_lower(proof, effects.fork_proofs.get(log) or self.proof_of.get(log)):
             raise _conflict(f"a proof lower than place {held.forked_at}, got {header.seq}")
         before = self._line(effects, held)
-        effects.logs[log] = held = replace(held, forked_at=header.seq)
+        effects.logs[log] = held = moved(held, forked_at=header.seq)
         effects.fork_proofs[log] = proof
         self._plan_line(effects, log, held, before)
 
