@@ -14,10 +14,12 @@ import asyncio
 import json
 import os
 import statistics
+import struct
 import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from socket import IPPROTO_TCP, TCP_INFO
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -53,6 +55,7 @@ from sheaf_protocol.testing.author import LogAuthor, TestCoop, make_coop
 from sheaf_protocol.testing.link_pair import identity_of
 
 if TYPE_CHECKING:
+    import socket as sockets
     from collections.abc import Sequence
 
     from sheaf_protocol.envelope import Envelope
@@ -66,6 +69,10 @@ FLOOD = 128
 """Entries of one batch of the flood: as much as most frames have."""
 AHEAD = 4_000
 """Entries of the flood that are signed before it begins, more than the credit of a link."""
+
+
+_COUNTED = slice(120, 136)
+"""Of Linux's `struct tcp_info`: `tcpi_bytes_acked` and `tcpi_bytes_received`."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +191,7 @@ class BenchPeer:
         self.swarm, self.coop, self.logs = swarm, coop, logs
         self.own = next(log for log in logs if log.author.cid == coop.cid)
         self.link: Link
-        self.carried = 0
+        self._plug: sockets.socket | None = None
         self.flooded = 0
         self.ending = ""
         self._wants: deque[RangeItem] = deque()
@@ -202,6 +209,7 @@ class BenchPeer:
         self.link = Link(Dial(audience=audience), identity_of(self.coop), fresh, now_ms)
         connecting = client.ws_connect(url, max_msg_size=2 * MAX_FRAME, compress=0)
         async with connecting as socket, asyncio.TaskGroup() as tasks:
+            self._plug = socket.get_extra_info("socket")
             others = [tasks.create_task(each) for each in (self._write(socket), self._tick())]
             await self._read(socket)
             for task in others:
@@ -211,7 +219,6 @@ class BenchPeer:
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.BINARY:
                 break
-            self.carried += len(message.data)
             self.link.receive_data(message.data, time.time_ns() // 1_000_000)
             while (event := self.link.next_event()) is not None:
                 self._hear(event)
@@ -223,7 +230,6 @@ class BenchPeer:
             while self._is_ready and self._serve():
                 pass
             for frame in self.link.data_to_send():
-                self.carried += len(frame)
                 await socket.send_bytes(frame)
             await self._wake.wait()
             self._wake.clear()
@@ -235,6 +241,14 @@ class BenchPeer:
             if self._is_ready and self.link.phase is Phase.OPEN:
                 self._flood() if self.is_flooding else self._tell()
                 self._wake.set()
+
+    @property
+    def carried(self) -> int:
+        """Bytes that the connection carried both ways, whatever for, as the kernel counts."""
+        if self._plug is None:
+            return 0
+        about = self._plug.getsockopt(IPPROTO_TCP, TCP_INFO, _COUNTED.stop)
+        return sum(struct.unpack("=QQ", about[_COUNTED]))
 
     @property
     def is_flooding(self) -> bool:
