@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -156,11 +156,13 @@ def asked(village: Village, token: str) -> bytes:
 
 def left_on(folder: Path, but: set[Path]) -> dict[str, bytes]:
     """Return what lies in a folder, by name, but for the files that are the place of a secret."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path not in but
-    }
+    left = {}
+    for path in folder.rglob("*"):
+        # A running node replaces files by way of others, which may be gone by now.
+        with suppress(FileNotFoundError):
+            if path.is_file() and path not in but:
+                left[str(path.relative_to(folder))] = path.read_bytes()
+    return left
 
 
 def longest_word(answer: object) -> str:

@@ -109,7 +109,7 @@ async def _adopt(ingest: Ingest, chain: Chain, node: TestCoop, members: Sequence
 
 
 async def reports_of(
-    cases: Sequence[Case], kit: Kit, url: str, *, limit_s: float = 10.0
+    cases: Sequence[Case], kit: Kit, url: str, *, limit_s: float = 60.0
 ) -> Sequence[Report]:
     """Return what the kit finds of a node by some of its cases."""
     runner = Runner(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sheaf_node.conform.runner import Report
     from sheaf_protocol.testing.author import TestCoop
 
-PATIENCE_S, LIMIT_S = 3.0, 15.0
+PATIENCE_S, LIMIT_S = 3.0, 60.0
 """Many bugs show by an answer that never comes, where a sound node takes milliseconds."""
 AT_A_TIME = 6
 

@@ -156,7 +156,8 @@ def test_answer_may_say_more_and_the_last_line_may_be_open(fault: str) -> None:
     [
         ("dies", 30, "no answer: the program ended with status 3"),
         ("killed", 30, "no answer: the program ended by signal 9"),
-        ("silent", 4, "no answer: the program wrote no line for 4 s"),
+        # Longer than a busy machine takes to start it.
+        ("silent", 12, "no answer: the program wrote no line for 12 s"),
     ],
 )
 def test_vectors_that_are_not_answered_fail(fault: str, limit: int, why: str) -> None:
@@ -166,13 +167,15 @@ def test_vectors_that_are_not_answered_fail(fault: str, limit: int, why: str) ->
     assert counted(told) == (len(CHOSEN) - len(AFTER), len(AFTER), 0)
 
 
-@pytest.mark.parametrize("fault", ["never reads", "deaf", "trickling"])
-def test_program_that_reads_no_more_is_not_waited_for_beyond_the_limit(fault: str) -> None:
+@pytest.mark.parametrize(("fault", "limit"), [("never reads", 4), ("deaf", 12), ("trickling", 4)])
+def test_program_that_reads_no_more_is_not_waited_for_beyond_the_limit(
+    fault: str, limit: int
+) -> None:
     """More is asked than the pipes hold."""
-    done = put("--json", "--limit", 4, "--", sys.executable, BROKEN, fault)
+    done = put("--json", "--limit", limit, "--", sys.executable, BROKEN, fault)
 
     told = json.loads(done.stdout)
-    assert set(failures(told).values()) == {"no answer: the program wrote no line for 4 s"}
+    assert set(failures(told).values()) == {f"no answer: the program wrote no line for {limit} s"}
     assert counted(told) == ((1, len(VECTORS) - 1, 0) if fault == "deaf" else (0, len(VECTORS), 0))
 
 
@@ -224,12 +227,12 @@ def test_program_that_does_not_end_by_itself_is_ended(tmp_path: Path) -> None:
 def test_child_that_a_program_leaves_behind_is_not_waited_for(tmp_path: Path, fault: str) -> None:
     """It holds the output open, so that only its silence tells that no more comes."""
     pid = tmp_path / "pid"
-    done = put("--only", GIVEN, "--limit", 2, "--", sys.executable, BROKEN, fault, pid)
+    done = put("--only", GIVEN, "--limit", 30, "--", sys.executable, BROKEN, fault, pid)
 
     child = int(pid.read_text())
     is_left = fault == "child leaves the group"
     assert done.exit_code == 0
-    assert has_ended(child, within_s=0 if is_left else 10) != is_left
+    assert has_ended(child, within_s=0 if is_left else 30) != is_left
     if is_left:
         os.kill(child, signal.SIGKILL)
 

@@ -22,12 +22,17 @@ class Demo:
     def __init__(self, folder: Path, *args: str) -> None:
         self.folder = folder
         command = [sys.executable, "-m", "sheaf_node", "demo", "--once", "--json"]
-        self.process = subprocess.Popen(
-            [*command, "--keep", str(folder), *args],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        # Where the tests run in the background, a shell has them ignore Ctrl-C, and so would it.
+        noted = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(
+                [*command, "--keep", str(folder), *args],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, noted)
 
     def outcome(self) -> dict:
         """Wait for the end and return the JSON object."""

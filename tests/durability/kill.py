@@ -132,8 +132,12 @@ class KillLoop:
 
     def _publish_until_killed(self, process: subprocess.Popen[bytes]) -> None:
         clients = [threading.Thread(target=self._publish) for _ in range(CLIENTS)]
+        enough = self.tally.acknowledged + CLIENTS
         for client in clients:
             client.start()
+        # However slow the machine is, each life acknowledges something.
+        while self.tally.acknowledged < enough and any(client.is_alive() for client in clients):
+            time.sleep(0.005)
         time.sleep(self._random.uniform(0, BUSY_S))
         process.kill()
         for client in clients:

@@ -83,8 +83,8 @@ class RepeatLoop:
         self._answers: dict[Asked, bytes] = {}
         self._open: list[Asked] = []
         self._lock = threading.Lock()
-        self._port = int(free_ports(1)[0])
-        ports = ("--peer-port", str(free_ports(1)[0]), "--local-port", str(self._port))
+        peer_port, self._port = free_ports(2)
+        ports = ("--peer-port", str(peer_port), "--local-port", str(self._port))
         _done("init", "Hill", *ports, home=self.home)
         _done("federation", "create", "Vale", home=self.home)
 
@@ -135,8 +135,12 @@ class RepeatLoop:
 
     def _ask_until_killed(self, process: subprocess.Popen[bytes]) -> None:
         clients = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
+        enough = len(self._answers) + CLIENTS + 1
         for client in clients:
             client.start()
+        # However slow the machine is, more is answered in each life than its end cuts off.
+        while len(self._answers) < enough and any(client.is_alive() for client in clients):
+            time.sleep(0.005)
         time.sleep(self._random.uniform(0, BUSY_S))
         process.kill()
         for client in clients:

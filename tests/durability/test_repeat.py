@@ -20,4 +20,5 @@ async def test_requests_repeated_under_their_keys_over_kills_are_carried_out_onc
 async def test_a_node_that_keeps_receipts_apart_is_seen_to_publish_twice() -> None:
     tally = await repeat.run(KILLS, SEED, repeat.RECEIPTS_APART)
 
+    assert tally.faults == []
     assert tally.twice > 0

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.identity import KeyLog
 
 NAMES = ("hill", "dale", "moor")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Far beyond what any test needs, for a busy machine."""
 STEP_MS = 50
 _WAITS = (
@@ -277,6 +277,11 @@ class Hamlet:
         """Return whether a node runs and is not recovering."""
         node = self.sites[name].node
         return node is not None and not node.standing.is_recovering
+
+    def is_in_use(self, name: str) -> bool:
+        """Return whether a node runs and knows that its keys are in use elsewhere."""
+        node = self.sites[name].node
+        return node is not None and node.standing.in_use is not None
 
     def has_dialled(self, name: str) -> bool:
         """Return whether a node has a link that it dialled."""

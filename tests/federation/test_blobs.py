@@ -359,6 +359,8 @@ async def test_peer_that_takes_nothing_is_sent_no_more_than_its_credit(scene: Sc
     async with scene.evil() as evil:
         await evil.become_ready()
         await evil.send(BlobWant(evil.scope, blob_id(split(LARGE)), 0, 255))
+        while sum(isinstance(message, BlobPiece) for message in evil.heard) <= STRETCH:
+            await evil.hear(BlobPiece)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await evil.hear(BlobEnd)

@@ -12,7 +12,7 @@ import pytest
 APART = ("/usr/bin/unshare", "-n")
 SCRIPT = r"""
 ip link set lo up
-unshare -n sleep 60 & there=$!
+unshare -n sleep 300 & there=$!
 trap 'kill $there $node 2>/dev/null' EXIT
 until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
 ip link add here type veth peer name there netns $there || exit 2
@@ -50,7 +50,7 @@ def test_a_code_alone_joins_two_computers_on_one_network(tmp_path: Path) -> None
         env=os.environ | {"PYTHON": sys.executable},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -23,6 +22,7 @@ from sheaf_protocol.limits import (
     WRITER_LIFETIME_MS,
 )
 from sheaf_protocol.link.messages import key_op_size
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.federation.conftest import RunningNode, World
@@ -106,10 +106,10 @@ async def test_partitioned_nodes_converge_when_the_partition_ends(world: World) 
 
 
 async def test_dialler_finds_a_node_that_restarted_on_its_port(world: World) -> None:
-    first = await world.start(0)
+    [port] = free_ports(1)
+    first = await world.start(0, port=port)
     second = await world.start(1, dials=[first])
     await world.until(lambda: len(second.peering.peers()) == 1)
-    port = first.peering.port
     await first.stop()
     await world.until(lambda: second.peering.peers() == [])
     await second.publish(3)
@@ -120,8 +120,8 @@ async def test_dialler_finds_a_node_that_restarted_on_its_port(world: World) -> 
 
 
 async def test_middle_node_that_was_away_brings_both_sides_together(world: World) -> None:
-    middle = await world.start(1)
-    port = middle.peering.port
+    [port] = free_ports(1)
+    middle = await world.start(1, port=port)
     left = await world.start(0, dials=[middle])
     right = await world.start(2, dials=[middle])
     await world.until(lambda: len(middle.peering.peers()) == 2)
@@ -135,13 +135,13 @@ async def test_middle_node_that_was_away_brings_both_sides_together(world: World
 
 
 async def test_nodes_that_dial_each_other_keep_one_link(world: World) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     first = await world.start(0, dials=[f"ws://127.0.0.1:{port}"])
     second = await world.start(1, port=port, dials=[first])
 
     await world.until(lambda: first.is_in_sync_with(second) and second.is_in_sync_with(first))
+    # The first was there before the second, and dials once more after a while.
+    await world.until(lambda: is_settled(first) and is_settled(second))
     await asyncio.sleep(0.5)
 
     [at_first], [at_second] = first.peering.peers(), second.peering.peers()
@@ -151,11 +151,18 @@ async def test_nodes_that_dial_each_other_keep_one_link(world: World) -> None:
         assert [(dial.is_linked, dial.reason) for dial in node.peering.dials()] == [(True, None)]
 
 
+def is_settled(node: RunningNode) -> bool:
+    """Return whether a node has one link, and its one dial led to it."""
+    dials = [(dial.is_linked, dial.reason) for dial in node.peering.dials()]
+    return len(node.peering.peers()) == 1 and dials == [(True, None)]
+
+
 async def test_second_url_of_one_peer_makes_no_second_link(world: World) -> None:
     first = await world.start(0)
     second = await world.start(1, dials=[first, f"http://localhost:{first.peering.port}/"])
 
     await world.until(lambda: second.is_in_sync_with(first))
+    await world.until(lambda: all(dial.is_linked for dial in second.peering.dials()))
     await asyncio.sleep(0.5)
 
     assert len(first.peering.peers()) == len(second.peering.peers()) == 1
@@ -163,11 +170,10 @@ async def test_second_url_of_one_peer_makes_no_second_link(world: World) -> None
 
 
 async def test_node_that_dials_itself_stops_doing_so(world: World) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     node = await world.start(0, port=port, dials=[f"ws://127.0.0.1:{port}"])
 
+    await world.until(lambda: node.peering.dials()[0].reason is not None)
     await asyncio.sleep(0.3)
 
     assert node.peering.peers() == []
@@ -318,7 +324,7 @@ async def test_frontiers_are_compared_again_on_a_quiet_link(world: World) -> Non
     first = await world.start(0, waits=often)
     second = await world.start(1, dials=[first], waits=often)
 
-    await world.until(lambda: first.is_in_sync_with(second))
+    await world.until(lambda: first.is_in_sync_with(second) and second.is_in_sync_with(first))
     await asyncio.sleep(0.3)
 
     assert first.is_in_sync_with(second)

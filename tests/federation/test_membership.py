@@ -408,6 +408,7 @@ async def test_nodes_on_two_sides_of_a_fork_stay_linked_and_each_holds_evidence(
             await node.ingest.receive_certificate(made)
 
     both = await town.start(MOOR, *nodes)
+    await town.until(lambda: all(node.store.chains[town.fid].late for node in (*nodes, both)))
     await town.for_a_while()
 
     chains = [node.store.chains[town.fid] for node in (*nodes, both)]

@@ -41,7 +41,7 @@ redial_first_ms = 50
 redial_most_ms = 400
 announce_ms = 50
 """
-PATIENCE_S = 45.0
+PATIENCE_S = 120.0
 
 
 def done(*args: object) -> str:

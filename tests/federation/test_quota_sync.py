@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.federation.conftest import PATIENCE_S
+
 from sheaf_node.config import Limits, Waits
 from sheaf_protocol.link.messages import Idle, PayloadWant, Reject, Want
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.federation.conftest import EvilPeer, World
@@ -30,11 +33,11 @@ async def test_author_beyond_its_quota_holds_up_nobody_else(world: World) -> Non
 
 
 async def test_raised_limit_goes_on_from_there(world: World) -> None:
-    small = await world.start(0, limits=TWO, waits=OFTEN)
+    [port] = free_ports(1)
+    small = await world.start(0, port=port, limits=TWO, waits=OFTEN)
     busy = await world.start(1, dials=[small], waits=OFTEN)
     await busy.publish(5)
     await world.until(lambda: small.store.arrival == 2)
-    port = small.peering.port
     await small.stop()
 
     small = await world.start(0, port=port, waits=OFTEN)
@@ -65,7 +68,7 @@ async def test_full_author_is_told_once_and_asked_for_nothing(world: World) -> N
 
 async def idles_heard(peer: EvilPeer, count: int) -> int:
     """Return how many were heard once there were that many."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while (heard := sum(isinstance(m, Idle) for m in peer.heard)) < count:
             await peer.hear(Idle)
     return heard

@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
+from tests.federation.conftest import PATIENCE_S
+
 from sheaf_node.clock import SystemClock
 from sheaf_node.ingest import Draft
 from sheaf_node.scrubbing import Scrubbing
@@ -31,7 +33,7 @@ async def test_a_damaged_payload_comes_back_from_a_peer(world: World) -> None:
         store=keeper.store, arrivals=keeper.arrivals, clock=SystemClock(), own=keeper.coop.cid
     )
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await scrubbing.scrub()
 
     def is_back() -> bool:

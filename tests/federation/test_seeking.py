@@ -120,10 +120,10 @@ async def test_nobody_is_sought_where_enough_are_linked(land: Land) -> None:
     await land.world.until(lambda: bool(linked(hill)))
 
     seeking = land.seek(hill, told(moor), discovery=Discovery(links=1))
+    await land.world.until(lambda: seeking.hints.known == [told(moor)])
     await looks(20)
 
     assert linked(hill) == {dale.coop.cid}
-    assert seeking.hints.known == [told(moor)]
 
 
 async def test_nothing_is_sought_where_the_operator_wants_none(land: Land) -> None:
@@ -188,9 +188,9 @@ async def test_a_co_op_that_is_no_member_is_not_dialled(land: Land) -> None:
     stranger = make_coop("Stranger", now_ms=land.world.now_ms)
 
     seeking = land.seek(hill, told(dale, stranger.cid))
+    await land.world.until(lambda: bool(seeking.hints.known))
     await looks(20)
 
-    assert seeking.hints.known
     assert not seeking.hints._tried
 
 
@@ -199,6 +199,7 @@ async def test_a_co_op_whose_links_are_paused_is_not_dialled(land: Land) -> None
     rules = {dale.coop.cid.hex(): CoopRule(paused=True)}
 
     seeking = land.seek(hill, told(dale), coops=rules)
+    await land.world.until(lambda: bool(seeking.hints.known))
     await looks(20)
 
     assert (linked(hill), dict(seeking.hints._tried)) == (set(), {})
@@ -210,6 +211,7 @@ async def test_a_pinned_address_is_not_dialled_as_a_hint_too(land: Land) -> None
     hint = Hint(url=f"ws://{dale.host}:8440/sheaf/1/link", source=Source.SAVED, cid=dale.coop.cid)
 
     seeking = land.seek(hill, hint, peers=pinned)
+    await land.world.until(lambda: bool(seeking.hints.known))
     await looks(20)
 
     assert (linked(hill), dict(seeking.hints._tried)) == (set(), {})

@@ -27,10 +27,12 @@ from sheaf_protocol.link.messages import (
     Want,
 )
 from sheaf_protocol.testing.author import LogAuthor, make_coop
+from sheaf_services.demo.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.federation.conftest import EvilPeer, RunningNode, Scene, World
 
+    from sheaf_protocol.digest import FederationId
     from sheaf_protocol.identity import KeyOp
 
 OTHER = digest("test", b"other root")
@@ -39,7 +41,8 @@ OFTEN = Waits(redial_first_ms=20, announce_ms=20, recheck_ms=50)
 
 async def in_sync_pair(world: World, count: int = 3) -> tuple[RunningNode, RunningNode]:
     """Two nodes that hold the same entries of both, and know so."""
-    first = await world.start(0, waits=OFTEN)
+    [port] = free_ports(1)  # for the first to come back to
+    first = await world.start(0, port=port, waits=OFTEN)
     second = await world.start(1, dials=[first], waits=OFTEN)
     await first.publish(count)
     await second.publish(count)
@@ -50,15 +53,26 @@ async def in_sync_pair(world: World, count: int = 3) -> tuple[RunningNode, Runni
 
 async def test_last_moment_of_equal_roots_outlives_the_link(world: World) -> None:
     first, second = await in_sync_pair(world)
+    fid = world.certificate.fid
+    for node, peer in ((first, second), (second, first)):
+        # An earlier moment may be known, from when they held fewer entries.
+        known = node.peering._links[peer.coop.wid].cursors
+        last = peer.store.arrival
+        await world.until(
+            lambda known=known, last=last: [each.theirs for each in known().values()] == [last]
+        )
 
     await first.peering.stop()
 
-    fid = world.certificate.fid
     for node, peer in ((first, second), (second, first)):
-        await world.until(lambda n=node, p=peer: n.store.cursor(p.coop.wid, fid) is not None)
-        cursor = node.store.cursor(peer.coop.wid, fid)
-        assert cursor is not None
-        assert (cursor.store_id, cursor.theirs) == (peer.store.store_id, peer.store.arrival)
+        last = (peer.store.store_id, peer.store.arrival)
+        await world.until(lambda n=node, p=peer, last=last: cursor_of(n, p, fid) == last)
+
+
+def cursor_of(node: RunningNode, peer: RunningNode, fid: FederationId) -> object:
+    """Return which store of a peer a node held all of, and up to where."""
+    cursor = node.store.cursor(peer.coop.wid, fid)
+    return None if cursor is None else (cursor.store_id, cursor.theirs)
 
 
 async def test_peer_that_lost_its_store_is_synced_completely(world: World) -> None:

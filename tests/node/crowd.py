@@ -74,6 +74,8 @@ class CrowdPeer:
     def __init__(self, coop: TestCoop, fid: FederationId) -> None:
         self.author = LogAuthor(coop, fid)
         self.is_ready, self.brought, self.entries_a_step = False, 0, 0
+        self.is_over = False
+        """Whether all that the node said was read, and the link is no more."""
         self.ending = ""
         """What the node said as it ended the link."""
         self._coop, self._fid, self._taken = coop, fid, 0
@@ -91,6 +93,7 @@ class CrowdPeer:
                 await self._read(socket)
             finally:
                 bringing.cancel()
+                self.is_over = True
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         await self._flush(socket)
@@ -100,7 +103,8 @@ class CrowdPeer:
             self._link.receive_data(message.data, _now_ms())
             while (event := self._link.next_event()) is not None:
                 self._hear(event)
-            await self._flush(socket)
+            with suppress(ConnectionError):  # the node went; what it said before is still here
+                await self._flush(socket)
 
     def _hear(self, event: Event) -> None:
         match event:

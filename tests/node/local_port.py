@@ -109,7 +109,7 @@ class Port:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.api.port)
         writer.write(sent)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         finally:
             writer.close()

@@ -22,7 +22,7 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import OK, Demand, DropLine, Item, Order, PoolLapse, Price, Verdict
 from sheaf_protocol.testing.author import START_MS, TestCoop, make_coop, make_federation
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 SOME = EntryId(bytes(32))
 FEED = Item(code="feed", name="Feed", scale=0, unit="KGM")
 PRICE = Price(amount=10, base=1, currency="GBP")

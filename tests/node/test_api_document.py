@@ -61,7 +61,7 @@ def ask_everything(home: Path, folder: Path) -> subprocess.CompletedProcess[str]
         *("--header", f"Authorization: Bearer {read_token(home)}"),
         *("--checks", "all", "--exclude-checks", NOT_CHECKED, *streams),
         *("--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", SEED),
-        *("--continue-on-failure", "--request-timeout", "10"),
+        *("--continue-on-failure", "--request-timeout", "60"),
     ]
     return subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", *args],

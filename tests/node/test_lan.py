@@ -28,7 +28,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def said(caplog: pytest.LogCaptureFixture, words: str) -> None:
     """Wait until it is in the log: this network is told in the background."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while words not in caplog.text:  # noqa: ASYNC110 - no event for it
             await asyncio.sleep(0.01)
 
@@ -132,7 +132,7 @@ async def test_a_node_does_not_wait_until_the_network_was_told(
 
     monkeypatch.setattr(Lan, "open", stall)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with listening(is_on=True, host="0.0.0.0", port=8440, random=os.urandom) as heard:  # noqa: S104 - a setting
             await began.wait()
             assert await urls(heard) == []

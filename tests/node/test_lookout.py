@@ -31,7 +31,7 @@ async def test_a_file_that_does_not_come_is_asked_for_once_and_left_out() -> Non
     desk = StandingStill()
     lookout = Lookout(remotes=None, webhooks=cast("Desk", desk), seating=None)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         seen = await asyncio.gather(*(lookout.look() for _ in range(9)))
         again = await lookout.look()
     desk.gate.set()

@@ -10,7 +10,7 @@ import aiohttp
 from tests.node.crowd import BATCH, linked, make_coops, make_home
 from tests.node.notebook import until
 from tests.node.test_cli_serve import serving
-from tests.node.test_probes import base, bearer, publish
+from tests.node.test_probes import base, bearer, publish_again
 
 from sheaf_node.api import read_token
 from sheaf_services.demo.ports import free_ports
@@ -59,7 +59,7 @@ async def test_a_flood_waits_for_its_share_while_others_are_served_and_all_of_it
         for other in others:
             other.entries_a_step = 1
         await until(lambda: all(other.brought >= ENOUGH for other in others))
-        own = await asyncio.to_thread(publish, home)
+        own = await asyncio.to_thread(publish_again, home)
         await until(lambda: all(held_of(home, other) >= ENOUGH for other in others))
         behind = flood.brought - held_of(home, flood)
         for peer in (flood, *others):

@@ -17,6 +17,7 @@ from tests.node.test_cli_serve import DEMAND, done, make_member, serving
 
 from sheaf_node.api import read_token
 from sheaf_node.api.probes import metrics_token
+from sheaf_node.cli.client import NodeClient
 from sheaf_node.observing.metrics import METRICS
 from sheaf_protocol.json_view import to_json
 
@@ -55,6 +56,12 @@ def publish(home: Path) -> str:
     request = urllib.request.Request(url, body, sent)  # noqa: S310
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
         return str(json.loads(answer.read())["id"])
+
+
+def publish_again(home: Path) -> str:
+    """Publish a demand as `publish` does, again where a busy node asks to come again."""
+    body = json.dumps({"record": to_json(DEMAND)}).encode()
+    return str(NodeClient(home).post("/api/v1/records/demand.submit", body)["id"])
 
 
 def bearer(token: str) -> str:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 120
-SOON_S = 5.0
-"""Far more than an answer takes, and far less than a step may."""
+SOON_S = 8.0
+"""Far more than an answer takes, on a busy machine too, and less than a step may."""
 FLOOD = 10_000
 NODE = os.path.join(executable.ROOT_DIR, "bin", "node")
 
@@ -176,12 +176,14 @@ def test_a_service_that_floods_gets_what_it_was_granted_and_the_node_answers(
     folder = write_service(tmp_path / "plain", entries_per_minute=300)
     token = add(home, folder).read_text().strip()
 
+    began_s = time.monotonic()
     codes, slowest_s = asyncio.run(flooded(f"http://127.0.0.1:{port_of(home)}", token, home))
+    minutes = (time.monotonic() - began_s) / 60
     floods = [ref for ref in demands(home) if ref.startswith("flood")]
 
     assert set(codes) <= {"ok", "service.rate", "service.step", "api.rate"}
     assert "service.rate" in codes
-    assert 100 <= len(floods) <= 600  # those of a minute, and of the minutes that it may take
+    assert 100 <= len(floods) <= 300 * (1 + minutes)  # those that were left, and what grew since
     assert slowest_s < SOON_S
 
 

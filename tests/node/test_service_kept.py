@@ -214,8 +214,7 @@ def test_a_service_that_floods_its_output_and_the_port_with_garbage_is_not_heard
     garbage = GARBAGE.format(port=port_of(home))
     folder = write(tmp_path / "floods", "floods", decide=f"pass{garbage}")
     done("service", "add", folder, "--inside", "--yes", "--home", home)
-    until(lambda: len(pids(folder)) >= 1)
-    time.sleep(1)
+    until(lambda: b"floods: " in (home.parent / "log").read_bytes())
 
     took_s = slowest_s(home, 20)
     removed(home, "floods")

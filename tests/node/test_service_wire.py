@@ -330,8 +330,9 @@ async def test_a_service_that_does_not_answer_holds_up_nobody_for_long(
 ) -> None:
     await begun(node, plain)  # and never answers its turn
 
+    host = node.remotes.get(CERTIFICATE.fid, "plain")
     asked = [node.asking("GET", "services/plain/any") for _ in range(MOST_WAITING)]
-    await asyncio.sleep(0.5)
+    await until(lambda: len(host._steps._calls) == MOST_WAITING)
     at_once = await node.ask("GET", "services/plain/any")
     status = await node.ask("GET", "status")
     node.clock.advance(STEP_MS)
@@ -383,11 +384,13 @@ async def test_a_token_that_was_revoked_ends_the_feed(node: Apart, plain: str) -
     await listener.answer(turn)
 
     node.tokens.revoke("service-plain")
-    await asyncio.sleep(0.1)
-    node.clock.advance(PING_MS)
+    ending = asyncio.ensure_future(listener.to_the_end())
+    while not ending.done():
+        node.clock.advance(PING_MS)
+        await asyncio.wait([ending], timeout=0.05)
 
     with pytest.raises((StopAsyncIteration, Refusal)):
-        await listener.to_the_end()
+        await ending
 
 
 @pytest.mark.parametrize("name", ["nobody", "..", "%2e%2e", "plain%2f..", "PLAIN"])

@@ -40,10 +40,11 @@ async def stopped_under_load(
     async with AsyncExitStack() as stack:
         process = await asyncio.to_thread(stack.enter_context, serving(home, env=disk.environment))
         peers = await stack.enter_async_context(linked(coops, fid, ports[0]))
-        for peer in peers:
-            peer.entries_a_step = 1
+        # Before there is any load: a node that does not keep up may refuse a stream.
         for _ in range(STREAMS):
             stack.enter_context(await asyncio.to_thread(open_stream, home, ports[1]))
+        for peer in peers:
+            peer.entries_a_step = 1
         with Load(home, programs=4) as load:
             await until(lambda: len(load.acknowledged) >= 10)
             await until(lambda: all(peer.brought >= 10 for peer in peers))
@@ -53,6 +54,8 @@ async def stopped_under_load(
             taken_s, status = await asyncio.to_thread(told_to_end, process)
             if is_to_stall:
                 disk.go_on()
+            # What the node said last came before its end, and may not have been read by now.
+            await until(lambda: all(peer.is_over for peer in peers))
         return taken_s, status, peers
 
 

@@ -13,7 +13,7 @@ from tests.node.storing import (
     traced,
 )
 
-from sheaf_node.store import Change, Store
+from sheaf_node.store import Change, Store, writer
 from sheaf_node.store.planned import Planned
 from sheaf_node.store.state import Usage
 from sheaf_node.store.writer import AT_ONCE
@@ -156,8 +156,9 @@ async def test_what_a_log_grew_by_in_one_transaction_is_known_again(
 
 
 async def test_what_peers_bring_shares_the_commit_of_our_own_while_people_are_at_work(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(writer, "COLLECT_S", 0.5)  # longer than a busy machine halts
     commits: list[str] = []
     _, [*brought, own] = authored(9)
     turns = Turns()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +41,7 @@ async def test_what_was_sent_since_the_backup_is_sent_once_more_under_its_id(
         hold_back(tmp_path)
 
         async with opened(tmp_path) as home:
-            await asyncio.sleep(0.3)  # at the speed of this clock more than an hour
+            await home.clock.sleep_ms(10 * 3_600_000)
             held, before = await home.desk.find(webhook.id), len(receiver.ids)
             await home.desk.replay(webhook.id, None)
             await home.until(webhook, Stage.DELIVERED, 3)

@@ -47,6 +47,7 @@ class Home:
     store: Store
     desk: Desk
     erasing: Erasing
+    clock: Hurried
 
     async def add(self, receiver: Receiver, *kinds: str, **wanted: Any) -> Webhook:
         """Add a webhook for kinds; for all where none is named."""
@@ -125,7 +126,7 @@ async def opened(folder: Path, *, patience_s: float = 5.0) -> AsyncIterator[Home
         )
         task = asyncio.create_task(sending.run())
         try:
-            yield Home(ingest, store, desk, Erasing(store, ingest, keyring.cid))
+            yield Home(ingest, store, desk, Erasing(store, ingest, keyring.cid), clock)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
