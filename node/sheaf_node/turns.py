@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST_MS: Final = 4
+LONGEST_MS: Final = 12
 """For how long work for peers waits for our own."""
-RESPITE_MS: Final = 2
+RESPITE_MS: Final = 6
 """For how long it goes on then, which makes a third of a loop that always has our own to do."""
 LAPSE_MS: Final = 100
 """For which a request goes before peers. One that takes longer waits for them, or for a clock."""
