@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import socket
@@ -11,25 +12,22 @@ from typing import Final
 _BELOW_EPHEMERAL: Final = range(15_000, 32_000)
 """Where no system takes the ports of outgoing connections from, which come and go meanwhile."""
 _SHARES: Final = 16
-_DRAWS: Final = 200
+"""Processes of neighbouring numbers look among different ports: they may do so at one moment."""
+_OWN: Final = _BELOW_EPHEMERAL[os.getpid() % _SHARES :: _SHARES]
+_NEXT: Final = itertools.cycle(random.SystemRandom().sample(_OWN, len(_OWN)))
+"""None is given again before all others: what was given may not be listened at so far."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different.
-
-    They are drawn, and by processes of neighbouring numbers from among others, since another one
-    may look for its own at the same moment. Raises OSError.
-    """
-    drawn, own = random.SystemRandom(), _BELOW_EPHEMERAL[os.getpid() % _SHARES :: _SHARES]
+    """Return ports that were free a moment ago, all different. Raises OSError."""
     with ExitStack() as stack:
         found: list[int] = []
-        for _ in range(_DRAWS):
-            if len(found) == count:
-                return found
-            port = drawn.choice(own)
+        for port in itertools.islice(_NEXT, len(_OWN)):
             try:
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
             except OSError:
                 continue
             found.append(port)
-    raise OSError(f"expected {count} free ports of {own}, got {len(found)}")
+            if len(found) == count:
+                return found
+    raise OSError(f"expected {count} free ports of {_OWN}, got {len(found)}")
