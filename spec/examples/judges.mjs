@@ -4,6 +4,8 @@
 import { amountFor } from "./amount.mjs";
 import { foundFederation } from "./charter.mjs";
 import { readPiece, verifyPiece } from "./blob.mjs";
+import { judgeAward } from "./clearing.mjs";
+import { judgeOwn } from "./clearing-own.mjs";
 import { encode } from "./cmp1-encode.mjs";
 import { decode } from "./cmp1.mjs";
 import { judgeExport, judgeImport } from "./crossing.mjs";
@@ -23,6 +25,8 @@ import { foldLifecycle } from "./lifecycle.mjs";
 import { judgeLine } from "./line.mjs";
 import { appendBatch, EMPTY, logId } from "./log.mjs";
 import { verifyPath } from "./merkle.mjs";
+import { foldOrder } from "./order-fold.mjs";
+import { figures, readingOrder } from "./order.mjs";
 import { judgeClose, judgePromise } from "./promise.mjs";
 import { isSigned, readTail } from "./proof.mjs";
 import { readRecord } from "./record.mjs";
@@ -49,6 +53,16 @@ const MERKLE = map({
 const ANY = bytes(0, MAX_PAYLOAD);
 const SIGNATURE = map({ key: ANY, message: ANY, purpose: text(/^[a-z-]+$/), signature: ANY });
 const AMOUNT = map({ amount: integer(0), base: integer(1), quantity: integer(0) });
+const PAIR = list(integer(0), 2, 2);
+const BILL = map({
+  before: list(PAIR, 0, 1024),
+  carriage: list(integer(0), 0, 2),
+  fee_bps: integer(0),
+  price: PAIR,
+  rows: list(tuple(integer(0), integer(0), text(/^(AE|E|G|K|L|M|O|S|Z)$/), integer(0)), 0, 1024),
+});
+const ID = bytes(0, 32);
+const WORDS = tuple(ID, list(ID, 0, 256), list(tuple(ID, ID), 0, 256));
 const EVENTS = tuple(text(/^/), list(tuple(text(/^/), text(/^/)), 0, 1024));
 const RECORD = map({ body: ANY, kind: text(/^/) });
 const SEALED = map({
@@ -211,6 +225,39 @@ function amount(input) {
   return encode(Number(result));
 }
 
+function bill(input) {
+  const { fee_bps: feeBps, ...given } = BILL(decode(input, MAX_INPUT));
+  return encode(figures({ ...given, feeBps }));
+}
+
+const SAID = tuple(digest, integer(0), text(/^/), ANY);
+const STORY_OF_ORDER = map({
+  buyer: list(SAID, 0, 1024),
+  order: tuple(digest, integer(0), ANY),
+  supplier: list(SAID, 0, 1024),
+});
+
+// A story of chapter 11: what came of an order, track by track, ids in ascending order.
+function story(input) {
+  const { buyer, order: [id, timeMs, body], supplier } = STORY_OF_ORDER(decode(input, MAX_INPUT));
+  const read = (kind, data) => readRecord(kind, decode(data, MAX_PAYLOAD));
+  const told = ([said, at, kind, data]) =>
+    ({ id: said.toString("hex"), timeMs: at, kind, record: read(kind, data) });
+  const order = { id: id.toString("hex"), timeMs, record: read("order.place", body) };
+  const made = foldOrder(order, buyer.map(told), supplier.map(told));
+  const bytes = ([key, value]) => [Buffer.from(key, "hex"), value];
+  const rows = (found) => Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)).map(bytes);
+  const states = (track) =>
+    rows(Object.fromEntries(Object.entries(made[track]).map(([key, { state }]) => [key, state])));
+  return encode([
+    made.main,
+    made.lines.map(({ ordered, due, sent, accepted }) => [ordered, due, sent, accepted]),
+    ...["amendment", "cancellation", "delivery", "invoice", "return"].map(states),
+    rows(made.refused),
+    [made.fee, made.unread, made.waiting],
+  ]);
+}
+
 function lifecycle(input) {
   return Buffer.from(foldLifecycle(...EVENTS(decode(input, MAX_INPUT))), "ascii");
 }
@@ -265,9 +312,12 @@ export const JUDGES = {
   "09-federation": federation,
   "09-standing": standing,
   "10-amount": amount,
+  "10-bill": bill,
   "10-merkle": merkle,
   "10-record": record,
   "11-lifecycle": lifecycle,
+  "11-story": story,
+  "11-order": (input) => encode(readingOrder(...WORDS(decode(input, MAX_INPUT)))),
   "15-rounds": (input) => judgeRounds(decode(input, MAX_INPUT)),
   "15-tally": (input) => judgeTally(decode(input, MAX_INPUT)),
   "16-export": (input) => judgeExport(LEAVING(decode(input, MAX_INPUT))),
@@ -283,6 +333,8 @@ export const JUDGES = {
   "18-promise": (input) => encode(judgePromise(decode(input, MAX_INPUT))),
   "19-exchange": (input) => encode(judgeExchange(decode(input, MAX_INPUT))),
   "19-link": (input) => encode(judgeInvitation(decode(input, MAX_INPUT))),
+  "21-award": (input) => judgeAward(decode(input, MAX_INPUT)),
+  "21-own": (input) => judgeOwn(decode(input, MAX_INPUT)),
 };
 
 // What becomes of a vector's input, in hex: `ok` with the output, or the code and why.

@@ -58,12 +58,39 @@ function shapeOf(kit, name) {
   };
 }
 
-// Rules between the keys of one record: REC-3 to REC-6, PRV-14, PRV-21.
+// Rules between the keys of one record: REC-3 to REC-6, REC-10, REC-11, REC-16, REC-28, PRV-14,
+// PRV-21, CLR-8, CLR-10.
+const ascending = ({ lines }) => // REC-10
+  (lines ?? []).slice(1).forEach((each, i) =>
+    require(each.line > lines[i].line, "lines that ascend, each once"));
+
 const BETWEEN = {
+  ...Object.fromEntries(["order.change", "receipt.advice", "return.request", "invoice.issue",
+    "credit_note.issue"].map((kind) => [kind, ascending])),
+  "order.response": (record) => {
+    const hasChange = [record.agree_by_ms, record.lines].map((each) => each !== undefined);
+    require(hasChange.every((has) => has === (record.code === "CA")), "CA with changes"); // REC-11
+    ascending(record);
+  },
+  "despatch.advice": (record) => {
+    require(record.arrives_ms <= record.inspect_until_ms, "goods inspected once they are there");
+    ascending(record);
+  },
+  "invoice.response": ({ code, reasons }) =>
+    require(reasons !== undefined || !["CA", "RE", "UQ"].includes(code), "a reason"), // REC-28
   "curve.close": ({ bids }) =>
     bids.slice(1).forEach((bid, i) => require(bid.compare(bids[i]) > 0, "bids in ascending order")),
   "curve.open": ({ levels }) =>
     levels.slice(1).forEach((level, i) => require(level > levels[i], "levels that ascend")),
+  "pool.award": ({ branches, certificate, gap }) => { // CLR-8, CLR-10
+    const hasBranches = branches !== undefined;
+    require(hasBranches !== (certificate !== undefined), "a certificate or branches");
+    require(hasBranches === (gap !== undefined), "branches with their gap");
+  },
+  Branch: ({ offer, prices, upto }) => { // CLR-8
+    const isLeaf = prices !== undefined;
+    require([offer, upto].every((each) => (each === undefined) === isLeaf), "a branch or a leaf");
+  },
   Window: ({ from_ms, to_ms }) => require(from_ms <= to_ms, "a window that ends after it begins"),
   "demand.submit": ({ min_quantity, quantity }) =>
     require(min_quantity <= quantity, "a minimum up to the quantity"),

@@ -1,5 +1,6 @@
 // Chapter 16, sections 3 and 6: what a federation may agree to, and what a direction shows.
 
+import { chapter, codes, table } from "./chapter.mjs";
 import { encode } from "./cmp1-encode.mjs";
 import { decode } from "./cmp1.mjs";
 import { hash } from "./hash.mjs";
@@ -13,8 +14,10 @@ const TREATY = shapeNamed("Treaty");
 export const DIRECTION = shapeNamed("Direction");
 
 const AT_HOME = /^(ballot|bridge|charter|entry|member|treaty)\./;
-const SINGLE = ["demand.submit", "demand.withdraw", "curve.bid", "curve.opening"];
-const SEALED_ONLY = ["order.place", "order.response"];
+const SINGLE = ["demand.submit", "demand.withdraw", "curve.bid"];
+const SEALED_ONLY = table(chapter("14-versioning-and-kinds"), "kinds")
+  .filter(([, , travels]) => travels === "sealed")
+  .map(([kind]) => codes(kind)[0]);
 
 const staysHome = (kind) =>
   AT_HOME.test(kind) || [...SINGLE, ...SEALED_ONLY].includes(kind);

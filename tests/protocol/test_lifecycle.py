@@ -7,19 +7,30 @@ from hypothesis import strategies as st
 from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.lifecycle import (
     HOLD,
+    INVOICE,
+    ORDER,
     POOL,
     SHIPMENT,
+    Amendment,
+    Cancellation,
+    Delivery,
     Hold,
+    Invoice,
     Machine,
+    Order,
     Party,
     Pool,
+    Return,
     Shipment,
     advance,
     is_final,
+    kind_of,
     to_markdown,
 )
+from sheaf_protocol.lifecycle import MACHINES as ALL
 
-MACHINES: list[tuple[Machine[Any], Any]] = [(POOL, Pool), (HOLD, Hold), (SHIPMENT, Shipment)]
+STATES = (Pool, Hold, Shipment, Order, Amendment, Cancellation, Delivery, Invoice, Return)
+MACHINES: list[tuple[Machine[Any], Any]] = list(zip(ALL, STATES, strict=True))
 LOCKING = {Hold.HELD, Hold.CONFIRMED}
 
 
@@ -69,6 +80,7 @@ def test_every_event_has_a_sender_and_every_sender_an_event(
 def test_timers_are_sent_by_nobody_and_nothing_else_is(machine: Machine[Any], states: Any) -> None:
     for event, senders in machine.senders.items():
         assert event.startswith("timer.") == (senders == {Party.TIMER})
+        assert event.startswith("sum.") == (senders == {Party.NOBODY})
 
 
 @pytest.mark.parametrize(("machine", "states"), MACHINES)
@@ -88,6 +100,55 @@ def test_move_by_another_party_is_refused(machine: Machine[Any], states: Any) ->
             for by in set(Party) - machine.senders[event]:
                 error = refusal(machine, state, event, by)
                 assert (error.code, error.fault) == ("state.wrong_sender", Fault.AUTHOR)
+
+
+@pytest.mark.parametrize(("machine", "states"), MACHINES)
+def test_every_state_event_and_sender_is_a_row_or_refused_by_code(
+    machine: Machine[Any], states: Any
+) -> None:
+    walked = 0
+    for state in (None, *states):
+        for event in machine.senders:
+            for by in Party:
+                after = machine.moves.get(state, {}).get(event)
+                if after is None:
+                    assert refusal(machine, state, event, by).code == "state.illegal"
+                elif by not in machine.senders[event]:
+                    assert refusal(machine, state, event, by).code == "state.wrong_sender"
+                else:
+                    assert advance(machine, state, event, by) is after
+                    walked += 1
+
+    assert walked == sum(
+        len(machine.senders[event]) for moves in machine.moves.values() for event in moves
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [("order.response AP", "order.response"), ("order.place", "order.place"), ("timer.x", None)],
+)
+def test_an_event_tells_its_kind(event: str, kind: str | None) -> None:
+    assert kind_of(event) == kind
+
+
+def test_an_order_once_accepted_never_goes_back() -> None:
+    early = {Order.PLACED, Order.RECEIVED, Order.CHANGE_PROPOSED, Order.AGREED, Order.CANCELLING}
+    late = {after for state in Order if state not in early for after in moves_of(ORDER, state)}
+
+    assert early & late == set()
+
+
+def test_an_answer_to_an_invoice_never_goes_back() -> None:
+    order = list(INVOICE.moves)[1:]
+
+    for state in (s for s in order if s is not Invoice.REJECTED and s is not None):
+        later = moves_of(INVOICE, state) - {Invoice.REJECTED, Invoice.CREDITED, state}
+        assert all(order.index(after) > order.index(state) for after in later)
+
+
+def moves_of(machine: Machine[Any], state: Any) -> set[Any]:
+    return set(machine.moves.get(state, {}).values())
 
 
 def test_event_that_no_machine_knows_is_illegal() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sheaf_protocol.errors import RemoteProtocolError
-from sheaf_protocol.lifecycle import HOLD, POOL, SHIPMENT
+from sheaf_protocol.lifecycle import MACHINES
 from sheaf_protocol.records import KINDS
 from sheaf_protocol.testing.readings import READINGS
 from sheaf_protocol.testing.vectors import OK, Vector, load
@@ -20,7 +20,7 @@ CODES = {row["code"]: row for row in LISTED}
 FAMILIES = {code.partition(".")[0] for code in CODES}
 CODE = re.compile(r"[a-z0-9_]{1,32}\.[a-z0-9_]{1,32}\Z")
 ERRORS = re.compile(r"(Refusal|ProtocolError|refusal|_refused|_not_yet)\Z")
-EVENTS = {event for machine in (POOL, HOLD, SHIPMENT) for event in machine.senders}
+EVENTS = {event for machine in MACHINES for event in machine.senders}
 FILES = {"api.token", "manager.key", "prekey.key", "writer.key", "node.log"}
 """Names of files that look like codes."""
 REFUSED = [v for v in load(ROOT / "spec" / "vectors") if v.expect != OK]

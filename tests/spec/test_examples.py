@@ -31,7 +31,12 @@ STRICT_1 = [v for v in VECTORS.values() if v.chapter in {"02-key", "02-signature
 [LISTING] = re.findall(
     r"```python\n(.*?)```", (SPEC / "13-security-and-privacy.md").read_text(), re.DOTALL
 )
-SCHEMA_OF = {"04-envelope": "header", "09-charter": "charter", "10-records": "verdict"}
+SCHEMA_OF = {
+    "04-envelope": "header",
+    "09-charter": "charter",
+    "10-records": "verdict",
+    "21-clearing": "pool.award",
+}
 
 
 def views(chapter: str) -> list[Any]:

@@ -37,6 +37,8 @@ from sheaf_protocol.testing.readings import READINGS
         ("18-promise", {"told": [[b"", b"", b""]]}, "no ids"),
         ("19-exchange", ["guest", [], b"", b"", b"", b"", 0], "nobody of the two"),
         ("19-link", 1, "no text"),
+        ("21-award", {"demands": [[bytes(32), bytes(32)]]}, "a demand without a body"),
+        ("21-own", {"wanted": [[1, 0]]}, "nothing is wanted"),
         ("11-lifecycle", ["pool", [["pool.open"]]], "no party"),
         ("11-lifecycle", ["pool", [["pool.open", "priest"]]], "another party"),
     ],

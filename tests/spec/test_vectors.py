@@ -34,9 +34,12 @@ AT_LEAST = {
     "09-federation": (5, 8),
     "09-standing": (20, 20),
     "10-amount": (10, 0),
+    "10-bill": (9, 5),
     "10-merkle": (7, 12),
     "10-record": (15, 33),
-    "11-lifecycle": (7, 11),
+    "11-lifecycle": (25, 25),
+    "11-order": (12, 0),
+    "11-story": (39, 0),
     "15-rounds": (35, 16),
     "15-tally": (26, 16),
     "16-export": (4, 13),
@@ -52,6 +55,8 @@ AT_LEAST = {
     "18-promise": (12, 1),
     "19-exchange": (6, 14),
     "19-link": (6, 11),
+    "21-award": (25, 45),
+    "21-own": (7, 15),
 }
 """Folder: vectors that pass, vectors that are refused."""
 

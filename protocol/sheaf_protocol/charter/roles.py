@@ -38,6 +38,8 @@ MAY: Final[Mapping[Role, frozenset[str]]] = {
     | {"curve.open", "curve.receipt", "curve.close", "curve.totals", "curve.withhold"},
     "member": _VOTER
     | {"demand.submit", "demand.withdraw", "order.place", "transport.request", "match.accept"}
+    | {"order.agree", "order.change", "order.cancel", "receipt.advice", "return.request"}
+    | {"invoice.response"}
     | {"curve.bid", "curve.claim", "curve.opening"},
     "observer": frozenset({"member.leave"}),
     "seat": frozenset({"member.leave"}),
@@ -46,7 +48,10 @@ MAY: Final[Mapping[Role, frozenset[str]]] = {
         | {"member.leave"}
     ),
     "steward": _VOTER | {"treaty.brake"},
-    "supplier": _VOTER | {"offer.submit", "offer.withdraw", "order.response"},
+    "supplier": _VOTER
+    | {"offer.submit", "offer.withdraw", "order.response", "order.lapse", "order.change_response"}
+    | {"order.cancel_response", "despatch.advice", "receipt.deem", "return.response"}
+    | {"invoice.issue", "credit_note.issue"},
 }
 """What each role may publish (CHR-5)."""
 _GOVERNED: Final = frozenset[str]().union(*MAY.values())

@@ -1,8 +1,9 @@
 """State machines as tables, and the one function that applies them (spec 11, section 1).
 
 A machine is two tables: `{state: {event: state}}`, and who may send each event. Validator, spec and
-tests read the same tables. An event is the kind of a record, or `timer.<deadline>` where a deadline
-passes without a record of its own. None stands for "not begun".
+tests read the same tables. An event is the kind of a record, with the code in it where that decides
+(`order.response AP`); `timer.<deadline>` where a deadline passes without a record of its own; or
+`sum.<what>` where records before it come to something. None stands for "not begun".
 
 What a table cannot say is left to the caller: conditions over several records ("all legs are
 held"), and whose clock a deadline is read on. That is always the owning writer's, which is why
@@ -33,6 +34,8 @@ class Party(enum.Enum):
     COORDINATOR = "coordinator"
     """The writer that owns the pool."""
     MATCHER = "matcher"
+    NOBODY = "nobody"
+    """What follows from records that were sent before."""
     OWNER = "owner"
     """The writer that owns the capacity."""
     SUPPLIER = "supplier"
@@ -64,6 +67,11 @@ def advance(machine: Machine[S], state: S | None, event: str, by: Party) -> S:
         detail = f"expected {event} by {_parties(allowed)}, got {by.value}"
         raise RemoteProtocolError("state.wrong_sender", detail, Fault.AUTHOR)
     return after
+
+
+def kind_of(event: str) -> str | None:
+    """Return the kind of the record that an event stands for, or None where there is none."""
+    return None if event.startswith(("sum.", "timer.")) else event.partition(" ")[0]
 
 
 def is_final(machine: Machine[S], state: S) -> bool:

@@ -39,8 +39,9 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A standing offer for an item, binding until `valid_until_ms`.
 
     Tiers ascend by quantity and fall in price; under `all_units` the tier reached by the pool's
-    total prices every unit. `max_quantity` is what the supplier can deliver.
-    `seat` is for whom a sponsor offers it (chapter 20).
+    total prices every unit. `max_quantity` is what the supplier can deliver, `min_quantity` the
+    least that it delivers at all, and what it delivers is a multiple of `pack`. `seat` is for whom
+    a sponsor offers it (chapter 20).
     """
 
     base: Annotated[int, Meta(ge=1, le=10**9)]
@@ -49,6 +50,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     item: Item
     lead_days: Annotated[int, Meta(ge=0, le=3_650)] | UnsetType = UNSET
     max_quantity: Quantity | UnsetType = UNSET
+    min_quantity: Quantity | UnsetType = UNSET
+    pack: Quantity | UnsetType = UNSET
     ref: Code
     seat: Seat | UnsetType = UNSET
     tier_basis: Literal["all_units"]
@@ -60,6 +63,12 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
         for lower, higher in zip(self.tiers, self.tiers[1:], strict=False):
             if lower.from_quantity >= higher.from_quantity or lower.amount <= higher.amount:
                 raise ValueError("expected tiers ascending by quantity and falling in price")
+
+    @property
+    def has_least(self) -> bool:
+        """Whether it sells no less than some quantity, or whole packs only."""
+        quantities = (self.tiers[0].from_quantity, self.min_quantity, self.pack)
+        return any(each is not UNSET and each > 1 for each in quantities)
 
     def price(self, tier: int) -> Price:
         """Return the price of a tier by its index."""

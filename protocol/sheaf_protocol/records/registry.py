@@ -11,10 +11,12 @@ from sheaf_protocol.records import (
     bridge,
     capacity,
     curve,
+    delivery,
     demand,
     erasure,
     governance,
     hold,
+    invoice,
     match,
     offer,
     order,
@@ -40,6 +42,20 @@ Record: TypeAlias = (
     | Verdict
     | order.Order
     | order.OrderResponse
+    | order.OrderAgreement
+    | order.OrderLapse
+    | order.OrderChange
+    | order.ChangeResponse
+    | order.OrderCancel
+    | order.CancelResponse
+    | delivery.Despatch
+    | delivery.Receipt
+    | delivery.DeemedReceipt
+    | delivery.ReturnRequest
+    | delivery.ReturnResponse
+    | invoice.Invoice
+    | invoice.InvoiceResponse
+    | invoice.CreditNote
     | capacity.Capacity
     | capacity.TravelTable
     | TransportRequest
@@ -93,6 +109,7 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "charter.accept": governance.CertificateAccept,
     "charter.approve": governance.CertificateApprove,
     "charter.propose": governance.CertificateProposal,
+    "credit_note.issue": invoice.CreditNote,
     "curve.bid": curve.CurveBid,
     "curve.claim": curve.CurveClaim,
     "curve.close": curve.CurveClose,
@@ -103,6 +120,7 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "curve.withhold": curve.CurveWithhold,
     "demand.submit": demand.Demand,
     "demand.withdraw": demand.Withdrawal,
+    "despatch.advice": delivery.Despatch,
     "entry.erase": erasure.Erase,
     "entry.restore": erasure.Restore,
     "hold.confirm": hold.HoldConfirm,
@@ -113,17 +131,29 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "hold.release": hold.HoldRelease,
     "hold.request": hold.HoldRequest,
     "hold.revoke": hold.HoldRevoke,
+    "invoice.issue": invoice.Invoice,
+    "invoice.response": invoice.InvoiceResponse,
     "match.accept": match.MatchAccept,
     "match.propose": match.MatchProposal,
     "member.leave": governance.Leave,
     "offer.submit": offer.Offer,
     "offer.withdraw": offer.OfferWithdrawal,
+    "order.agree": order.OrderAgreement,
+    "order.cancel": order.OrderCancel,
+    "order.cancel_response": order.CancelResponse,
+    "order.change": order.OrderChange,
+    "order.change_response": order.ChangeResponse,
+    "order.lapse": order.OrderLapse,
     "order.place": order.Order,
     "order.response": order.OrderResponse,
     "pool.award": pool.Award,
     "pool.close": pool.PoolClose,
     "pool.lapse": pool.PoolLapse,
     "pool.open": pool.PoolOpen,
+    "receipt.advice": delivery.Receipt,
+    "receipt.deem": delivery.DeemedReceipt,
+    "return.request": delivery.ReturnRequest,
+    "return.response": delivery.ReturnResponse,
     "shipment.book": match.ShipmentBooking,
     "transport.request": TransportRequest,
     "travel.table": capacity.TravelTable,
@@ -135,7 +165,12 @@ KINDS: Final[Mapping[str, type[Record]]] = {
     "writer.succeed": recovery.WriterSucceed,
 }
 
-PRIVATE: Final = frozenset({"curve.opening", "order.place", "order.response"})
+PRIVATE: Final = frozenset(
+    {"curve.opening", "order.place", "order.response", "order.agree", "order.lapse"}
+    | {"order.change", "order.change_response", "order.cancel", "order.cancel_response"}
+    | {"despatch.advice", "receipt.advice", "receipt.deem", "return.request", "return.response"}
+    | {"invoice.issue", "invoice.response", "credit_note.issue"}
+)
 """Kinds that travel sealed, whatever their author would prefer."""
 
 _KIND_OF: Final[Mapping[type[Record], str]] = {type_: kind for kind, type_ in KINDS.items()}

@@ -33,7 +33,7 @@ from sheaf_protocol.identity import (
     verify,
 )
 from sheaf_protocol.json_view import from_json, read_json
-from sheaf_protocol.lifecycle import HOLD, POOL, SHIPMENT, Party, advance
+from sheaf_protocol.lifecycle import MACHINES, Party, advance
 from sheaf_protocol.limits import BLOB_PIECE, MAX_BLOB, MAX_FRAME, MAX_INT
 from sheaf_protocol.log import EMPTY, Head, require_next, require_writer
 from sheaf_protocol.merkle import require_included
@@ -43,8 +43,10 @@ from sheaf_protocol.retention import is_erased, mark_of
 from sheaf_protocol.sealing import Author, Sealed, open_private
 from sheaf_protocol.testing.chain import opened
 from sheaf_protocol.testing.charter_readings import read_epoch, read_standing
+from sheaf_protocol.testing.clearing_readings import read_award, read_own
 from sheaf_protocol.testing.governance_readings import read_rounds, read_tally
 from sheaf_protocol.testing.invitation_readings import read_exchange, read_link_text
+from sheaf_protocol.testing.order_readings import read_bill, read_order, read_story
 from sheaf_protocol.testing.private_demand_readings import (
     read_disclosure,
     read_opening,
@@ -122,7 +124,17 @@ class _AmountInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _LifecycleInput(msgspec.Struct, frozen=True, array_like=True):
-    machine: Literal["pool", "hold", "shipment"]
+    machine: Literal[
+        "pool",
+        "hold",
+        "shipment",
+        "order",
+        "amendment",
+        "cancellation",
+        "delivery",
+        "invoice",
+        "return",
+    ]
     events: list[tuple[str, Party]]
 
 
@@ -309,7 +321,7 @@ def _lifecycle(data: bytes) -> bytes:
     return b"" if state is None else state.name.encode()
 
 
-_MACHINES: Final[Mapping[str, Machine[Any]]] = {m.name: m for m in (POOL, HOLD, SHIPMENT)}
+_MACHINES: Final[Mapping[str, Machine[Any]]] = {m.name: m for m in MACHINES}
 
 
 def _strict(reading: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
@@ -345,9 +357,12 @@ _PLAIN: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "09-federation": _federation,
     "09-standing": read_standing,
     "10-amount": _amount,
+    "10-bill": read_bill,
     "10-merkle": _merkle,
     "10-record": _record,
     "11-lifecycle": _lifecycle,
+    "11-order": read_order,
+    "11-story": read_story,
     "15-rounds": read_rounds,
     "15-tally": read_tally,
     "16-export": read_export,
@@ -363,6 +378,8 @@ _PLAIN: Final[Mapping[str, Callable[[bytes], bytes]]] = {
     "18-promise": read_promise,
     "19-exchange": read_exchange,
     "19-link": read_link_text,
+    "21-award": read_award,
+    "21-own": read_own,
 }
 
 READINGS: Final = {folder: _strict(reading) for folder, reading in _PLAIN.items()}

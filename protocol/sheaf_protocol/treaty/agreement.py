@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import LocalProtocolError, RemoteProtocolError
-from sheaf_protocol.records import KINDS
+from sheaf_protocol.records import KINDS, PRIVATE
 from sheaf_protocol.records.values import Item
 from sheaf_protocol.treaty.model import read_treaty, treaty_id
 from sheaf_protocol.treaty.projection import refusal
@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 
 HOME_FAMILIES: Final = ("ballot.", "bridge.", "charter.", "entry.", "member.", "treaty.")
 """What a federation says about itself means nothing in another."""
-HOME_KINDS: Final = frozenset(
-    {"curve.bid", "curve.opening", "demand.submit", "demand.withdraw"}
-    | {"order.place", "order.response"}
-)
+HOME_KINDS: Final = PRIVATE | {"curve.bid", "demand.submit", "demand.withdraw"}
 """What one co-op wants stays at home; and what travels sealed crosses as `sealed` or not at all."""
 
 _STRICTER: Final[dict[Level, int]] = {"allow": 0, "limit": 1, "pause": 2, "end": 3}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import blocks_blob
 import blocks_charter
+import blocks_clearing
 import blocks_erasure
 import blocks_examples
 import blocks_invitation
@@ -32,7 +33,7 @@ from msgspec import inspect
 
 from sheaf_protocol import limits
 from sheaf_protocol.charter import EVERY_MEMBER, MAY, VOTING, model
-from sheaf_protocol.lifecycle import HOLD, POOL, SHIPMENT, to_markdown
+from sheaf_protocol.lifecycle import MACHINES, kind_of, to_markdown
 from sheaf_protocol.link import messages
 from sheaf_protocol.link.state import MAY_SEND
 from sheaf_protocol.records import KINDS, PRIVATE, governance, registry
@@ -46,6 +47,7 @@ BLOCK: Final = re.compile(r"(<!-- begin: ([a-z0-9_]+) -->\n).*?(<!-- end -->)", 
 SUBJECTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("capacity", "demand", "erasure", "hold", "match", "offer"), "10-records"),
     **dict.fromkeys(("order", "pool", "transport", "values", "verdict"), "10-records"),
+    **dict.fromkeys(("delivery", "invoice"), "10-records"),
     "address": "08-discovery",
     "bridge": "16-treaties",
     "curve": "17-private-demand",
@@ -196,8 +198,9 @@ def part_table(cls: type) -> str:
 
 
 def parts() -> list[type]:
-    """Return every struct inside a record, and the private leaf of an award."""
-    seen: list[type] = [registry.pool.Allocation]
+    """Return every struct inside a record, and the private leaves of awards."""
+    seen: list[type] = [registry.pool.Allocation, registry.pool.Allotment]
+    structs_in(registry.pool.Allotment, seen)
     for _, type_ in sorted(KINDS.items()):
         structs_in(type_, seen)
     return sorted(seen, key=lambda cls: cls.__name__)
@@ -253,11 +256,10 @@ def policy_table() -> str:
 
 def reserved_table() -> str:
     """Return the events of chapter 11 that no record of this version carries."""
-    machines = (POOL, HOLD, SHIPMENT)
-    events = {e: m.name for m in machines for e in m.senders if not e.startswith("timer.")}
+    events = {kind: m.name for m in MACHINES for e in m.senders if (kind := kind_of(e))}
     return table(
         ["kind", "machine"],
-        [[f"`{e}`", name] for e, name in sorted(events.items()) if e not in KINDS],
+        [[f"`{kind}`", name] for kind, name in sorted(events.items()) if kind not in KINDS],
     )
 
 
@@ -301,14 +303,13 @@ def blocks(folder: Path) -> Mapping[str, Callable[[], str]]:
         "kinds": kind_table,
         "reserved": reserved_table,
         "roles": role_table,
-        "pool": lambda: to_markdown(POOL),
-        "hold": lambda: to_markdown(HOLD),
-        "shipment": lambda: to_markdown(SHIPMENT),
+        **{machine.name: partial(to_markdown, machine) for machine in MACHINES},
         "messages": message_table,
         "turns": turn_table,
         "errors": lambda: error_table(folder),
         **blocks_blob.EXAMPLES,
         **blocks_charter.EXAMPLES,
+        **blocks_clearing.EXAMPLES,
         **blocks_examples.EXAMPLES,
         **blocks_erasure.EXAMPLES,
         **blocks_link.EXAMPLES,

@@ -20,7 +20,7 @@ from sheaf_protocol.envelope import Envelope, Header
 from sheaf_protocol.fork import ForkProof
 from sheaf_protocol.identity import KeyOp, Operation
 from sheaf_protocol.proof import Tail
-from sheaf_protocol.records import KINDS, Allocation
+from sheaf_protocol.records import KINDS, Allocation, Allotment
 from sheaf_protocol.sealing import Private, Sealed
 from sheaf_protocol.treaty import Treaty
 
@@ -38,6 +38,7 @@ def structs() -> Mapping[str, type]:
     parts = {
         "approval": Approval,
         "award.allocation": Allocation,
+        "award.allotment": Allotment,
         "blob_ref": BlobRef,
         "certificate": Certificate,
         "charter": Charter,

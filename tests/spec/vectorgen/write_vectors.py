@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import address_cases
+import bill_cases
 import blob_cases
 import charter_cases
+import clearing_cases
 import crossing_cases
 import encoding_cases
 import envelope_cases
@@ -28,6 +30,9 @@ import line_cases
 import log_cases
 import merkle_cases
 import message_cases
+import order_reading_cases
+import order_record_cases
+import order_story_cases
 import private_demand_cases
 import promise_cases
 import proof_cases
@@ -78,9 +83,13 @@ def all_cases() -> Iterator[Case]:
         federation_cases,
         merkle_cases,
         record_cases,
+        order_record_cases,
+        bill_cases,
         address_cases,
         recovery_cases,
         lifecycle_cases,
+        order_reading_cases,
+        order_story_cases,
         treaty_cases,
         crossing_cases,
         tally_cases,
@@ -89,6 +98,7 @@ def all_cases() -> Iterator[Case]:
         promise_cases,
         line_cases,
         invitation_cases,
+        clearing_cases,
     ):
         yield from module.cases()
 
