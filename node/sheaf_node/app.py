@@ -31,7 +31,13 @@ from sheaf_node.keyring import keyring_of, read_files
 from sheaf_node.peering import Peering
 from sheaf_node.peering.look_back import own_addresses
 from sheaf_node.peering.reach import may_be_outside
-from sheaf_node.plugins import ServiceHost, added_services, load_inside, load_services
+from sheaf_node.plugins import (
+    ServiceHost,
+    added_services,
+    load_inside,
+    load_services,
+    with_room,
+)
 from sheaf_node.plugins.host import Parts
 from sheaf_node.recovery import NAME as RECOVERY
 from sheaf_node.recovery import Progress, Standing, Watch, opened_keyring, recovery_host
@@ -91,7 +97,8 @@ async def open_node(
     Raises Refusal `config.*`, `key.*`, `store.*`.
     """
     config = load_config(home)
-    factories = {**load_services(), **load_inside(home)} if services is None else services
+    installed = {**with_room(home, load_services()), **load_inside(home)}
+    factories = installed if services is None else services
     _require_services(config, home, [*factories, *added_services(home)])
     files = read_files(home, passphrase)
     keyring, failed, turns = keyring_of(files), asyncio.Event(), Turns()

@@ -14,7 +14,7 @@ from tests.node.backing import change, listed_anew, make_written
 from sheaf_node.backup import lay_down
 from sheaf_node.cli.governance import moment
 from sheaf_node.cli.output import utc
-from sheaf_node.cli.pool import _outcome
+from sheaf_node.cli.pools import _outcome
 from sheaf_node.observing.log_lines import JsonLines, TextLines
 from sheaf_node.observing.redaction import MAX_LINE
 from sheaf_node.store import DATABASE
@@ -86,7 +86,7 @@ def test_a_note_of_a_copy_leads_to_no_file_outside_its_home(tmp_path: Path, name
 @pytest.mark.parametrize("time_ms", [-(2**53), 2**53 - 1, 253_402_300_800_000])
 def test_a_time_that_no_calendar_has_is_shown_all_the_same(time_ms: int) -> None:
     # A pool that closes in the year 287396 is a right record, and its list is read by everybody.
-    pool = {"outcome": None, "is_closed": False, "closes_at_ms": time_ms}
+    pool = {"outcome": None, "is_closed": False, "closes_at_ms": time_ms, "stuck": None}
 
     shown = [_outcome(pool), moment(time_ms), utc(time_ms).isoformat()]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sheaf_services.pooled_purchasing import price_list, purchase_list
+from sheaf_services.pooled_purchasing.lists import price_list, purchase_list
 
 LISTS = (Path(__file__).parents[2] / "docs" / "lists.md").read_text()
 

@@ -69,9 +69,9 @@ def test_a_federation_by_hand_works_as_written(shell, tmp_path):
                 shell(command + ports)
             else:
                 told = shell(command)
-            if command.startswith("sheaf import"):
+            if command.startswith("sheaf needs import"):
                 assert "published 1 of 1 lines" in told
-            if command == "sheaf pool show":
+            if command == "sheaf pools show":
                 assert "EWE-NUTS-25  waiting  40 XBG" in told
             if command == "sheaf status":
                 assert "2 members, 1 entries" in told

@@ -600,7 +600,7 @@ def test_every_option_in_the_manual_is_known_to_its_service() -> None:
         spec = find_spec(f"{package}.{name}")
         assert spec is not None
         assert spec.origin is not None
-        source = "".join(path.read_text() for path in Path(spec.origin).parent.glob("*.py"))
+        source = "".join(path.read_text() for path in Path(spec.origin).parent.rglob("*.py"))
         for option in re.findall(r"`(\w+)`", options):
             assert f'"{option}"' in source, (service, option)
 

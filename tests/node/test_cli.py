@@ -28,7 +28,7 @@ from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 
 MANUAL = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-HEAVY = ["aiohttp", "sqlite_utils", "zeroconf", "openpyxl", "pyvrp", "numpy", "nacl"]
+HEAVY = ["aiohttp", "sqlite_utils", "zeroconf", "openpyxl", "rapidfuzz", "pyvrp", "numpy", "nacl"]
 REFUSED, MISUSED = 1, 2
 
 

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.services.pooled_purchasing.workbooks import workbook
 
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.main import sheaf
@@ -35,7 +36,9 @@ BAD = [
     ("purchases", LIST.replace("max_price,", ""), "import.column_missing"),
     ("purchases", LIST.replace(",5,", ",five,"), "import.quantity"),  # a text quantity
     ("purchases", LIST.replace("10.00", "10,00"), "import.decimal_comma"),  # splits the cell
-    ("purchases", LIST.replace("10.00", '"10,00"'), "import.decimal_comma"),  # does not
+    ("purchases", LIST.replace("10.00", "10.000"), "import.ambiguous"),  # ten, or ten thousand
+    ("purchases", LIST.replace("feed", "=A1"), "import.formula"),
+    ("purchases", "PK\x03\x04" + LIST, "import.workbook"),
     ("purchases", LIST.replace("XRO", "furlong"), "import.unit"),  # an unknown unit
     ("purchases", "", "import.empty"),
     ("purchases", HEADER, "import.empty"),
@@ -225,13 +228,28 @@ def test_prices_are_told_as_offers(running: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_workbook_is_refused_with_what_to_do(away: Path, tmp_path: Path) -> None:
-    path = tmp_path / "list.xlsx"
-    path.write_bytes(b"PK\x03\x04" + b"\0" * 500)
+def test_a_price_list_may_be_a_workbook(running: Path, tmp_path: Path) -> None:
+    path = tmp_path / "prices.xlsx"
+    header = ("Artikel", "Einheit", "ab Menge", "Preis", "Währung", "gültig bis")
+    lines = [
+        ("hay", "kg", 1, 9.125, "GBP", date(2030, 1, 1)),
+        ("hay", "kg", 10, 8, "GBP", date(2030, 1, 1)),
+    ]
+    path.write_bytes(workbook(header, *lines))
+
+    told = run("import", "prices", path, "--home", running)
+
+    assert told.stdout == "prices.xlsx: published 1 offer from 2 lines.\n"
+    assert "'ab Menge' as min_quantity" in told.stderr
+
+
+def test_a_workbook_of_the_old_sort_is_refused_with_what_to_do(away: Path, tmp_path: Path) -> None:
+    path = tmp_path / "list.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0" + b"\0" * 500)
 
     line = refused("purchases", path, "--home", away, code="import.encoding")
 
-    assert "an Excel workbook: save it as CSV (UTF-8)" in line
+    assert "save it as .xlsx or as CSV (UTF-8)" in line
 
 
 def test_a_list_is_followed_through_a_pool_on_the_command_line(home: Path, tmp_path: Path) -> None:
@@ -241,13 +259,13 @@ def test_a_list_is_followed_through_a_pool_on_the_command_line(home: Path, tmp_p
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        before = done("pool", "show", "--home", home)
-        opened = done("pool", "open", "--k-min", 1, "--may-close-early", "--home", home)
-        closed = done("pool", "close", "--home", home)
-        withdrew = done("pool", "withdraw", "wire", "--home", home)
+        before = done("pools", "show", "--home", home)
+        opened = done("pools", "open", "--k-min", 1, "--may-close-early", "--home", home)
+        closed = done("pools", "close", "--home", home)
+        withdrew = done("pools", "withdraw", "wire", "--home", home)
         after, deadline = "", time.monotonic() + PATIENCE_S
         while "feed  awarded" not in after and time.monotonic() < deadline:
-            after = done("pool", "show", "--home", home)
+            after = done("pools", "show", "--home", home)
         process.terminate()
 
     assert "No pool yet" in before

@@ -265,7 +265,7 @@ def test_a_port_in_use_is_refused_with_the_key_to_change(home: Path, key: str, c
             "pooled_purchasing",
             "config.unknown_key",
         ),
-        ("[services.zzz]\n", "services.zzz", "installed: pooled_purchasing", "config.unknown_key"),
+        ("[services.zzz]\n", "services.zzz", "installed: order_fulfilment", "config.unknown_key"),
         ("[limits]\nlinks = 0\n", "limits", "", "config.invalid"),  # lets nothing through
     ],
 )
@@ -319,7 +319,8 @@ def test_status_is_for_people_and_for_programs(running: Path) -> None:
 
     assert text.startswith(f"Hill, co-op {status['cid'][:8]}\n")
     assert "Borders\\u009b2J: 1 members" in text  # the name is shown and not obeyed
-    services = "bridging, directory, governance, pooled_purchasing, private_demand, recovery"
+    services = "bridging, directory, governance, order_fulfilment, pooled_purchasing"
+    services += ", private_demand, recovery"
     services += ", shipment_matching"
     assert f"Services: {services}\n" in text
     assert "Peers: 0 linked, 0 in sync\n" in text

@@ -177,9 +177,10 @@ async def test_a_file_is_kept_as_it_was_uploaded(office: Office) -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b"PK\x03\x04" + b"\0" * 500, "import.encoding"),  # a workbook is told so, not unpacked
+        (b"PK\x03\x04" + b"\0" * 500, "import.workbook"),
+        (b"\xd0\xcf\x11\xe0" + b"\0" * 500, "import.encoding"),
         (b"\xff\xfei\0t\0", "import.encoding"),
-        (b"item\n\xff", "import.encoding"),
+        (b"item\n\x81", "import.encoding"),
         (b"", "import.empty"),
         (b"x" * (MAX_LIST_BYTES + 1), "import.too_large"),
     ],
@@ -211,6 +212,62 @@ async def test_a_draft_that_is_none_is_refused(office: Office, body: dict[str, A
     answer = await office.ask("POST", json=body)
 
     assert answer.code == "api.json"
+
+
+AMBIGUOUS = BUYING.replace("0.60", "1.250")
+
+
+async def test_what_is_asked_of_a_list_is_told_answered_and_published_as_answered(
+    office: Office,
+) -> None:
+    made = await office.made(AMBIGUOUS)
+    [question] = made.body["questions"]
+    refused = await office.ask("POST", f"{at(made)}/publish", tag=made.body["etag"])
+    before = office.arrival
+    new = {"name": "Week 9", "what": "purchases", "list": made.body["list"]}
+    answers = {"decimal": "max_price=comma"}
+
+    told = await office.ask(
+        "PUT", at(made), tag=made.body["etag"], json={**new, "answers": answers}
+    )
+    done = await office.ask("POST", f"{at(made)}/publish", tag=told.body["etag"])
+
+    assert (question["column"], question["point"], question["comma"]) == (
+        *("max_price", "1.25", "1250"),
+    )
+    assert made.body["faults"][0]["code"] == "import.ambiguous"
+    assert (refused.code, told.body["state"], done.status) == ("draft.faults", "ready", 200)
+    assert told.body["answers"]["decimal"] == "max_price=comma"
+    assert told.body["rows"][0]["understood"]["max_price"] == "1250"
+    assert office.arrival == before + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"answers": {"decimal": "unit=comma"}}, "import.answer"),
+        ({"answers": {"numbers": "de"}}, "api.json"),
+        ({"answers": {"dry_run": "1"}}, "api.json"),
+    ],
+)
+async def test_an_answer_that_is_none_is_refused(
+    office: Office, body: dict[str, Any], code: str
+) -> None:
+    full = {"name": "x", "what": "purchases", "list": AMBIGUOUS, **body}
+
+    assert (await office.ask("POST", json=full)).code == code
+
+
+async def test_a_person_in_a_list_is_neither_kept_nor_told_again(office: Office) -> None:
+    canary = "Wilhelmina Zebrafink"
+    text = BUYING.replace("name,", "contact,name,").replace("feed,", f"feed,{canary},", 1)
+
+    made = await office.made(text)
+
+    assert canary not in str(made.body)
+    assert [note["code"] for note in made.body["notes"]] == ["personal"]
+    files = [path for path in office.sponsor.home.rglob("*") if path.is_file()]
+    assert not any(canary.encode() in path.read_bytes() for path in files)
 
 
 # --- who saw what

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import ClientSession, FormData
 from tests.node.seated import BUYING, CROFT, sponsoring
 from tests.node.test_seats_door import Caller, Fields
+from tests.services.pooled_purchasing.workbooks import workbook
 
 from sheaf_node.config import SeatPages
 from sheaf_node.drafts import Maker, NewDraft, Published
@@ -45,6 +46,9 @@ LINE = {
     "max_price-0": "9,50",
     "currency": "gbp",
 }
+
+
+CANARY = "0171 5550137"
 
 
 class Teller(Caller):
@@ -385,16 +389,79 @@ async def test_no_list_is_asked_of_a_seat_that_speaks_for_itself(teller: Teller)
     assert code_of(refused) == "seat.moved"
 
 
+# --- workbooks, and numbers that may mean either of two
+
+
+async def test_a_workbook_is_read_as_a_list_and_kept_as_text_without_persons(
+    teller: Teller,
+) -> None:
+    token = await teller.link()
+    header = ("Artikel", "Menge", "Einheit", "Höchstpreis", "Währung", "Telefon")
+    data = workbook(header, ("feed", 2.3, "kg", 1.234, "GBP", CANARY))
+
+    await teller.upload(token, data)
+    _, shown, _ = await teller.ask("GET", token)
+
+    draft = await teller.draft()
+    assert CANARY not in repr(draft)
+    assert draft.content.checked.records[0].record["quantity"] == 2_300
+    assert "1 column with personal data was not read" in shown
+    files = [path for path in teller.sponsor.home.rglob("*") if path.is_file()]
+    assert not any(CANARY.encode() in path.read_bytes() for path in files)
+
+
+async def test_a_column_with_two_readings_is_asked_about_on_the_page(teller: Teller) -> None:
+    token = await teller.link()
+    await teller.upload(token, BUYING.replace("50", "1.500").encode())
+
+    _, asked, _ = await teller.ask("GET", token)
+    form = {"answer": "settle", "mark-quantity": "comma"}
+    status, _, _ = await teller.ask("POST", token, form)
+    await teller.ask("POST", token, {**LINE, "item-0": "Twine"})  # what was said stays
+    _, settled, _ = await teller.ask("GET", token)
+
+    assert "quantity: what is 1.500?" in asked
+    assert ("read as quantity 1500" in settled, "what is 1.500?" in settled) == (True, False)
+    assert status == 303
+    draft = await teller.draft()
+    assert (draft.content.checked.questions, draft.head.faulty) == ([], 0)
+    assert draft.content.checked.records[0].record["quantity"] == 1_500_000
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"mark-unit": "comma"}, {"mark-quantity": "dot"}, {"mark-quantity": "a,b=c"}]
+)
+async def test_an_answer_to_nothing_that_was_asked_changes_nothing(
+    teller: Teller, form: dict[str, str]
+) -> None:
+    token = await teller.link()
+    await teller.upload(token, BUYING.replace("50", "1.500").encode())
+    before = await teller.draft()
+
+    status, _, _ = await teller.ask("POST", token, {"answer": "settle", **form})
+
+    assert status == 422
+    assert await teller.draft() == before
+
+
+async def test_nothing_is_settled_before_there_is_a_list(teller: Teller) -> None:
+    token = await teller.link()
+
+    status, _, _ = await teller.ask("POST", token, {"answer": "settle"})
+
+    assert status == 422
+
+
 # --- what a hostile telephone sends
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"PK\x03\x04" + b"\0" * 5_000, "an Excel workbook: save it as CSV"),
+        (b"PK\x03\x04" + b"\0" * 5_000, "a workbook that is whole"),
         (b"\xd0\xcf\x11\xe0" + b"\0" * 500, "an Excel workbook"),
         (b"\xff\xfei\0t\0", "UTF-16"),
-        (b"item\n\xff\n", "UTF-8"),
+        (b"item\n\x81\n", "UTF-8"),
         (b"", "to be chosen first"),
         (b" \n", "an empty file"),
         (b"x" * (MAX_LIST_BYTES + 1), "256 KiB"),

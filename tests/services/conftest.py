@@ -24,7 +24,7 @@ from tests.node.taking import make_keyring
 from sheaf_node.clock import ManualClock
 from sheaf_node.events import Arrivals
 from sheaf_node.ingest import Draft, Ingest
-from sheaf_node.plugins import Call, ServiceHost
+from sheaf_node.plugins import Call, ServiceHost, with_room
 from sheaf_node.plugins.host import Parts
 from sheaf_node.plugins.reading import Reader
 from sheaf_node.store import Store
@@ -36,6 +36,7 @@ from sheaf_protocol.limits import WRITER_LIFETIME_MS
 from sheaf_protocol.log import Head
 from sheaf_protocol.records import KINDS, kind_of
 from sheaf_protocol.testing.author import START_MS, TestCoop, make_coop, make_federation
+from sheaf_services.order_fulfilment.service import OrderFulfilment
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
 from sheaf_services.private_demand.service import PrivateDemand
 from sheaf_services.shipment_matching.planning import Budgets
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from sheaf_protocol.records import Record
 
 BUYING, SHIPPING, HIDING = "pooled_purchasing", "shipment_matching", "private_demand"
+FULFILLING = "order_fulfilment"
 QUICK = Budget(starts=1, iterations_per_task=10, cpu_s=5)
 """Enough for a handful of requests; the search itself has tests of its own."""
 PATIENCE = 400
@@ -104,11 +106,14 @@ class Node:
             random=self.federation.random,
         )
         factories = {BUYING: PooledPurchasing, SHIPPING: matching, HIDING: PrivateDemand}
+        factories[FULFILLING] = OrderFulfilment
         self.hosts = {
             name: ServiceHost(
                 name, factory, self.settings.get(name, {}), federation=charter, parts=parts
             )
-            for name, factory in factories.items()
+            for name, factory in with_room(
+                self.federation.folder / self.coop.name, factories
+            ).items()
         }
 
     async def renew(self, without: int = 0) -> None:

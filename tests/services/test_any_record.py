@@ -18,6 +18,7 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.log import Head
 from sheaf_protocol.records import decode_record, kind_of
 from sheaf_protocol.records.governance import DEFAULT_POLICY
+from sheaf_services.order_fulfilment.service import OrderFulfilment
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
 from sheaf_services.private_demand.service import PrivateDemand
 from sheaf_services.shipment_matching.service import ShipmentMatching
@@ -116,7 +117,7 @@ def come_to_rest(service: Any, context: Context) -> None:
 
 
 def ask_everything(service: Any, context: Context) -> None:
-    for name in ("report", "award", "rounds", "alerts"):
+    for name in ("report", "award", "rounds", "alerts", "orders", "invoices", "statement"):
         view = service.views.get(name)
         if view is not None:
             try:
@@ -137,7 +138,10 @@ def stories(draw: Any, kinds: list[str]) -> list[tuple[int, str, Any]]:
     return [(draw(st.integers(0, 2)), kind, draw(any_record.records(kind))) for kind in chosen]
 
 
-@pytest.mark.parametrize("factory", [PooledPurchasing, PrivateDemand, ShipmentMatching])
+SERVICES = [OrderFulfilment, PooledPurchasing, PrivateDemand, ShipmentMatching]
+
+
+@pytest.mark.parametrize("factory", SERVICES)
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_story_is_folded_decided_and_shown(factory: Any, data: Any) -> None:

@@ -37,6 +37,7 @@ from sheaf_node.plugins.inside import load_inside
 from sheaf_node.plugins.installed import Installed
 from sheaf_protocol.envelope import SEALED
 from sheaf_protocol.testing.author import LogAuthor, make_federation
+from sheaf_services.order_fulfilment.service import OrderFulfilment
 from sheaf_services.pooled_purchasing.service import PooledPurchasing
 from sheaf_services.shipment_matching.service import ShipmentMatching
 
@@ -118,6 +119,7 @@ def test_the_reference_services_need_nothing_but_what_a_manifest_can_grant() -> 
     """What they publish and follow is no kind that is kept from services."""
     from sheaf_node.plugins.manifest import RESERVED  # noqa: PLC0415
 
+    assert not OrderFulfilment.follows & RESERVED
     assert not PooledPurchasing.follows & RESERVED
     assert not ShipmentMatching.follows & RESERVED
 

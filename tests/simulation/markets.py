@@ -64,7 +64,8 @@ def begin_pools(world: World, plan: Plan, waiting: set[str]) -> None:
     waiting.add("pools")
     closes_in_s = dice.randint(10, int(span * 0.7))
     k_min = dice.randint(1, 3)
-    world.loop.spawn(None, _run_pools(world, waiting, closes_in_s, k_min))
+    rule = world.dice("rule").choice(("one", "several"))
+    world.loop.spawn(None, _run_pools(world, waiting, closes_in_s, k_min, rule))
 
 
 async def _buy(world: World, waiting: set[str], op: str, name: str, rows: str) -> None:
@@ -75,9 +76,11 @@ async def _buy(world: World, waiting: set[str], op: str, name: str, rows: str) -
     waiting.discard(op)
 
 
-async def _run_pools(world: World, waiting: set[str], closes_in_s: int, k_min: int) -> None:
+async def _run_pools(
+    world: World, waiting: set[str], closes_in_s: int, k_min: int, rule: str
+) -> None:
     """Open a pool for each item, and wait until it is decided."""
-    options = {"closes_in_s": str(closes_in_s), "k_min": str(k_min)}
+    options = {"closes_in_s": str(closes_in_s), "k_min": str(k_min), "offers": rule}
     while len(await _states(world)) < len(ITEMS):
         await world.insist(COORDINATOR, NAME, "open_pools", **options)
         await asyncio.sleep(2)
@@ -87,6 +90,7 @@ async def _run_pools(world: World, waiting: set[str], closes_in_s: int, k_min: i
         await asyncio.sleep(4)
     for state in states:
         world.seen[f"pool {state}"] += 1
+        world.seen[f"pool {state} by {rule}"] += 1
     world.trace.note("answer", "pools", *states)
     waiting.discard("pools")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from sheaf_node.drafts import Maker
+from sheaf_node.drafts import Answers, Maker
 from sheaf_node.seats.model import DAY_MS
 
 
@@ -27,6 +27,22 @@ class DraftQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         str, Meta(pattern=r"\A(purchases|prices)\Z", description="`purchases` or `prices`.")
     ]
     federation: Annotated[str, Meta(max_length=64, pattern=r"\A[0-9a-f]+\Z")] | None = None
+    sheet: Annotated[str, Meta(max_length=200, description="Of a workbook; else its first.")] = ""
+    numbers: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(auto|comma|point)\Z",
+            description="What stands before decimals, in numbers with two readings.",
+        ),
+    ] = "auto"
+    decimal: Annotated[
+        str,
+        Meta(max_length=1_000, description="The same for columns: `max_price=comma,..`."),
+    ] = ""
+    items: Annotated[
+        str,
+        Meta(max_length=8_000, description="Items of lines without a code: `4=HAY,..`."),
+    ] = ""
 
 
 class SentBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +92,45 @@ class DraftRow(msgspec.Struct, frozen=True, kw_only=True):
 
     line: int
     cells: dict[str, str]
+    understood: dict[str, str]
+    """What cells were taken for, where that is not what stands there."""
+
+
+class DraftQuestion(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a person can say: what a number of a column means. `answers` settles it."""
+
+    column: str
+    line: int
+    """The first line with such a number."""
+    came: str
+    point: str
+    comma: str
+
+
+class DraftProposal(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that a name may stand for."""
+
+    code: str
+    name: str
+    unit: str
+    score: int
+    """How alike the names are, of 100."""
+
+
+class DraftMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a person can say: which item a line without a code means. `answers` settles it."""
+
+    line: int
+    name: str
+    proposals: tuple[DraftProposal, ...]
+    """The names most like it, best first; none for lines beyond the first 50 that are asked."""
+
+
+class DraftNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of how a list was read."""
+
+    code: str
+    message: str
 
 
 class DraftRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,12 +155,16 @@ class WholeDraft(KeptDraft, frozen=True, kw_only=True):
     """A draft with its lines, and what keeps it from being published."""
 
     list: str
-    """The list as it was given; empty for records."""
+    """The list as text, without columns that are of persons; empty for records."""
+    answers: Answers
     rows: tuple[DraftRow, ...]
     records: tuple[DraftRecord, ...]
     """Empty where a list has faults."""
     faults: tuple[DraftFault, ...]
     """The first 200 of them."""
+    questions: tuple[DraftQuestion, ...]
+    matches: tuple[DraftMatch, ...]
+    notes: tuple[DraftNote, ...]
 
 
 class DraftList(msgspec.Struct, frozen=True, kw_only=True):

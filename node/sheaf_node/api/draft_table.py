@@ -15,7 +15,7 @@ from sheaf_node.api.draft_model import (
     SentBack,
     WholeDraft,
 )
-from sheaf_node.api.route import BytesBody, JsonBody, NoBody, NoQuery, Nothing, Route, Scope
+from sheaf_node.api.route import Bytes, BytesBody, JsonBody, NoBody, NoQuery, Nothing, Route, Scope
 from sheaf_node.api.seat_model import NewSeatLink
 from sheaf_node.drafts import NewDraft
 
@@ -31,6 +31,17 @@ _CHECKED: Final = frozenset(
         "service.stopped",
         "service.unknown",
     }
+)
+_READ: Final = frozenset(
+    {
+        *("import.answer", "import.empty", "import.encoding", "import.sheet", "import.too_large"),
+        "import.workbook",
+    }
+)
+_MEDIA: Final = (
+    "text/csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/octet-stream",
 )
 _PATH: Final = "/api/v1/drafts"
 
@@ -68,10 +79,10 @@ DRAFT_ROUTES: Final[tuple[Route[Any, Any], ...]] = (
         summary="Keeps an uploaded list as a draft, answers 201 with what is wrong with it",
         scope=Scope.DRAFT,
         query=DraftQuery,
-        body=BytesBody("The list as a file.", ("text/csv", "application/octet-stream"), True),
+        body=BytesBody("The list as a file: CSV or a workbook (.xlsx).", _MEDIA, True),
         replies={201: WholeDraft},
         answer=drafts.post_upload,
-        codes=_KEPT | _CHECKED | {"import.empty", "import.encoding", "import.too_large"},
+        codes=_KEPT | _CHECKED | _READ,
         is_ruled=True,
         has_tag=True,
     ),
@@ -87,6 +98,18 @@ DRAFT_ROUTES: Final[tuple[Route[Any, Any], ...]] = (
         answer=drafts.get_draft,
         codes=_NAMED,
         has_tag=True,
+    ),
+    Route(
+        method="GET",
+        path=f"{_PATH}/{{draft}}/problems",
+        name="getDraftProblems",
+        summary="The lines of a draft that are wrong as CSV, to be mended and imported again",
+        scope=Scope.READ,
+        query=NoQuery,
+        body=NoBody(),
+        replies={200: Bytes("The lines, and what is wrong with each in its note.", "text/csv")},
+        answer=drafts.get_problems,
+        codes=_NAMED,
     ),
     Route(
         method="PUT",

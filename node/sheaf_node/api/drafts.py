@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+from aiohttp import web
 from msgspec import structs
 
 from sheaf_node.api.bearer import bearer_of
 from sheaf_node.api.draft_model import (
     DraftFault,
     DraftList,
+    DraftMatch,
+    DraftNote,
+    DraftProposal,
+    DraftQuestion,
     DraftRecord,
     DraftRow,
     DraftSeat,
@@ -22,16 +27,15 @@ from sheaf_node.api.idempotency import receipt_for
 from sheaf_node.api.matching import is_known, not_modified, quoted, required_match
 from sheaf_node.api.route import Reply
 from sheaf_node.api.seats import link_reply
-from sheaf_node.drafts import Maker, NewDraft, Published
+from sheaf_node.drafts import Maker, NewDraft, Published, problem_file
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from sheaf_node.api.draft_model import DraftQuery, SentBack
     from sheaf_node.api.parts import ApiParts
     from sheaf_node.api.route import Asked, NoQuery
     from sheaf_node.drafts import Draft, DraftHead, Drafts
+    from sheaf_node.drafts.model import Match
     from sheaf_node.store.receipt import NewReceipt
 
 
@@ -49,13 +53,23 @@ async def post_draft(parts: ApiParts, asked: Asked[NoQuery, NewDraft]) -> Reply:
 async def post_upload(parts: ApiParts, asked: Asked[DraftQuery, bytes]) -> Reply:
     """Keep a list as a new draft."""
     drafts, query = _drafts(parts), asked.query
-    text = await drafts.text_of(query.what, asked.body, parts.federation(query.federation))
-    given = {"name": query.name, "what": query.what, "list": text}
+    fid = parts.federation(query.federation)
+    read = await drafts.read_list(query.what, asked.body, fid, query.sheet)
+    given = {
+        "name": query.name,
+        "what": query.what,
+        "list": read.text,
+        "answers": {
+            "numbers": query.numbers,
+            "decimal": query.decimal,
+            "items": query.items,
+        },
+    }
     try:
         new = msgspec.convert({**given, "federation": query.federation or ""}, NewDraft)
     except msgspec.ValidationError as exc:
         raise Refusal("import.too_large", str(exc)) from exc
-    return _reply(await drafts.create(new, _maker(asked.http)), 201)
+    return _reply(await drafts.create(new, _maker(asked.http), notes=read.notes), 201)
 
 
 async def get_draft(parts: ApiParts, asked: Asked[NoQuery, None]) -> Reply:
@@ -64,6 +78,18 @@ async def get_draft(parts: ApiParts, asked: Asked[NoQuery, None]) -> Reply:
     if is_known(asked.http, draft.head.tag):
         return not_modified(draft.head.tag)
     return _reply(draft, 200)
+
+
+async def get_problems(parts: ApiParts, asked: Asked[NoQuery, None]) -> web.Response:
+    """Answer with the lines of a draft that are wrong, as a file."""
+    draft = await _drafts(parts).find(asked.path["draft"])
+    headers = {"Content-Disposition": 'attachment; filename="problems.csv"'}
+    return web.Response(
+        text=problem_file(draft.content.checked),
+        content_type="text/csv",
+        charset="utf-8",
+        headers={**headers, "X-Content-Type-Options": "nosniff"},
+    )
 
 
 async def put_draft(parts: ApiParts, asked: Asked[NoQuery, NewDraft]) -> Reply:
@@ -154,7 +180,19 @@ def _whole(draft: Draft) -> WholeDraft:
     return WholeDraft(
         **structs.asdict(_kept(draft.head)),
         list=draft.content.text,
-        rows=tuple(DraftRow(line=row.line, cells=row.cells) for row in found.rows),
+        answers=draft.content.answers,
+        rows=tuple(DraftRow(**structs.asdict(row)) for row in found.rows),
         records=tuple(DraftRecord(**structs.asdict(record)) for record in found.records),
         faults=tuple(DraftFault(**structs.asdict(fault)) for fault in found.faults),
+        questions=tuple(DraftQuestion(**structs.asdict(each)) for each in found.questions),
+        matches=tuple(map(_match, found.matches)),
+        notes=tuple(DraftNote(**structs.asdict(note)) for note in draft.content.all_notes),
+    )
+
+
+def _match(match: Match) -> DraftMatch:
+    return DraftMatch(
+        line=match.line,
+        name=match.name,
+        proposals=tuple(DraftProposal(**structs.asdict(each)) for each in match.proposals),
     )

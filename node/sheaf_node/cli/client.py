@@ -29,7 +29,7 @@ ANEW_S: Final = 0.5
 """How long until a node is asked again that opens its home anew, as one does that recovers."""
 _REFUSED_UNREAD: Final = frozenset({"api.busy", "api.rate"})
 """What a node says before it looks at what it is asked, so that asking again does nothing twice."""
-BYTES: Final = "application/octet-stream"
+BYTES: Final = frozenset({"application/octet-stream", "text/csv"})
 KEY: Final = "Idempotency-Key"
 MATCH: Final = "If-Match"
 
@@ -73,9 +73,9 @@ class NodeClient:
         """
         return self._ask("POST", path, query, body, {KEY: key or new_key(), **(more or {})})
 
-    def put(self, path: str, body: bytes) -> Any:
+    def put(self, path: str, body: bytes, more: Mapping[str, str] | None = None) -> Any:
         """Return the JSON answer to a PUT. Raises Refusal with the node's own code."""
-        return self._ask("PUT", path, None, body)
+        return self._ask("PUT", path, None, body, more)
 
     def delete(self, path: str, more: Mapping[str, str] | None = None) -> Any:
         """Return the JSON answer to a DELETE. Raises Refusal with the node's own code."""
@@ -119,7 +119,7 @@ class NodeClient:
             connection.request(method, url, body=body, headers=headers)
             response = connection.getresponse()
             data = response.read()
-            is_bytes = response.status == OK and response.headers.get_content_type() == BYTES
+            is_bytes = response.status == OK and response.headers.get_content_type() in BYTES
             answer = data if is_bytes else json.loads(data or b"null")
         except (OSError, http.client.HTTPException, ValueError) as exc:
             detail = f"expected a node running for {self._home} on port {self._port}"

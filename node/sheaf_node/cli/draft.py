@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.cli.client import MATCH, NodeClient
 from sheaf_node.cli.invite import milliseconds
+from sheaf_node.cli.list_words import (
+    decimal_option,
+    item_option,
+    numbers_option,
+    tell_preview,
+    write_file,
+)
 from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable, utc
 from sheaf_node.cli.seat import tell_link
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 _PATH: Final = "/api/v1/drafts"
-_MOST_FAULTS: Final = 20
-"""Faults that are printed; `--json` has all that the node tells."""
 
 
 @click.group()
 def draft() -> None:
     """Look at drafts, and publish them or not. The node must run.
 
-    DRAFT is the first digits of an id that `list` shows. `sheaf import .. --draft NAME` makes one.
+    DRAFT is the first digits of an id that `list` shows. `sheaf needs import .. --draft NAME` makes
+    one.
     """
 
 
@@ -41,7 +48,7 @@ def list_(*, as_json: bool, home: Path) -> None:
         head = ("draft", "state", "what", "lines", "to mend", "changed (UTC)", "by", "name")
         print_table(head, map(_cells, rows))
     else:
-        click.echo("No draft: `sheaf import purchases FILE --draft NAME` makes one.")
+        click.echo("No draft: `sheaf needs import FILE --draft NAME` makes one.")
 
 
 @draft.command()
@@ -86,6 +93,47 @@ def publish(*, draft_id: str, seen: str | None, yes: bool, as_json: bool, home: 
     click.echo(f"{printable(done['name'])}: published {done['published']}{known}.")
 
 
+@draft.command()
+@click.argument("draft_id", metavar="DRAFT")
+@numbers_option
+@decimal_option
+@item_option
+@json_option
+@home_option
+def answer(
+    *,
+    draft_id: str,
+    numbers: str,
+    decimals: Sequence[str],
+    items: Sequence[str],
+    as_json: bool,
+    home: Path,
+) -> None:
+    """Say what numbers of DRAFT mean, and which items its names are. Nothing is published."""
+    client = NodeClient(home)
+    found = client.get(_path(draft_id))
+    kept = dict(found["answers"])
+    if numbers != "auto":
+        kept["numbers"] = numbers
+    kept["decimal"] = ",".join(filter(None, [kept.get("decimal"), *decimals]))
+    kept["items"] = ",".join(filter(None, [kept.get("items"), *items]))
+    body = {"name": found["name"], "what": found["what"], "list": found["list"], "answers": kept}
+    _tell(
+        client.put(f"{_PATH}/{found['id']}", json.dumps(body).encode(), {MATCH: found["etag"]}),
+        as_json=as_json,
+    )
+
+
+@draft.command()
+@click.argument("draft_id", metavar="DRAFT")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@home_option
+def problems(*, draft_id: str, out: Path, home: Path) -> None:
+    """Write the lines of DRAFT that are wrong to a new CSV file, to be mended and imported."""
+    write_file(out, bytes(NodeClient(home).get_bytes(f"{_path(draft_id)}/problems")))
+    click.echo(f"Wrote {printable(str(out))}.")
+
+
 @draft.command("return")
 @click.argument("draft_id", metavar="DRAFT")
 @click.argument("word")
@@ -124,7 +172,7 @@ def remove(*, draft_id: str, yes: bool, home: Path) -> None:
 def tell_made(made: Any) -> None:
     """Print what became of a list that was kept as a draft."""
     click.echo(f"{printable(made['name'])} is draft {made['id'][:8]}: {made['lines']} lines.")
-    _print_faults(made)
+    _print_lines({**made, "rows": []})
     if made["state"] == "ready":
         click.echo(f"`sheaf draft publish {made['id'][:8]}` publishes it.")
 
@@ -141,27 +189,18 @@ def _print(found: Any) -> None:
     seat = found["seat"]
     of = f" of {found['seat']['name']}, as agreed by {seat['by']}" if seat else ""
     click.echo(printable(f"{found['name']}: {found['what']}{of}, {found['state']}"))
-    if found["rows"]:
-        columns = list(dict.fromkeys(name for row in found["rows"] for name in row["cells"]))
-        print_table(
-            ("line", *columns),
-            [
-                (str(row["line"]), *(row["cells"].get(name, "") for name in columns))
-                for row in found["rows"]
-            ],
-        )
     for number, each in enumerate(found["records"] if not found["rows"] else (), start=1):
         click.echo(printable(f"{number}  {each['kind']}  {json.dumps(each['record'])}"))
-    _print_faults(found)
+    for note in found["notes"]:
+        click.echo(f"  {printable(note['message'])}")
+    _print_lines(found)
 
 
-def _print_faults(found: Any) -> None:
-    for fault in found["faults"][:_MOST_FAULTS]:
-        where = f"line {fault['line']}: " if fault["line"] else ""
-        where = f"line {fault['line']}, {fault['column']}: " if fault["column"] else where
-        click.echo(printable(f"  {where}{fault['message']} [{fault['code']}]"))
-    if found["faulty"]:
-        click.echo(f"{found['faulty']} of {found['lines']} lines are to be mended first.")
+def _print_lines(found: Any) -> None:
+    wrong = f"{found['faulty']} of {found['lines']} lines are to be mended first."
+    tell_preview(found, wrong)
+    if found["questions"] or found["matches"]:
+        click.echo(f"`sheaf draft answer {found['id'][:8]}` settles what is asked.")
 
 
 def _path(draft_id: str) -> str:

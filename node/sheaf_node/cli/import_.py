@@ -10,17 +10,20 @@ import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sheaf_node.cli.client import NodeClient
+from sheaf_node.cli.list_words import list_options, list_query, read_list_file, tell_notes
 from sheaf_node.cli.output import home_option, json_option, print_json, printable
 from sheaf_node.cli.passphrase import given_passphrase
 from sheaf_protocol.errors import Refusal
 
-MAX_FILE: Final = 8 * 1024 * 1024
-"""8 MiB: a list of fifty thousand lines."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CHECKS: Final = {"purchases": "check_purchases"}
 _TARGETS: Final = {
     "purchases": ("pooled_purchasing", "import_purchases"),
     "prices": ("pooled_purchasing", "import_prices"),
@@ -44,6 +47,7 @@ _TARGETS: Final = {
     help="Of a transport file: the day of its minute 0, in UTC; today where not given.",
 )
 @click.option("--draft", "name", help="Keep it as a draft of this name and publish nothing.")
+@list_options
 @json_option
 @home_option
 def import_(
@@ -54,33 +58,56 @@ def import_(
     part: str | None,
     day: datetime | None,
     name: str | None,
+    sheet: str,
+    numbers: str,
+    decimals: Sequence[str],
+    items: Sequence[str],
     as_json: bool,
     home: Path,
 ) -> None:
-    """Publish the lines of FILE: purchases (CSV), prices (CSV) or transport (PDPTW)."""
+    """Publish the lines of FILE: prices (.xlsx or CSV) or transport (PDPTW).
+
+    For purchases `sheaf needs import` does the same and shows how a list is understood.
+    """
+    query = list_query(sheet, numbers, decimals, items)
+    if what == "transport" and query:
+        raise click.UsageError(
+            "--sheet, --numbers, --decimal and --item are for purchases and prices"
+        )
     if name is not None:
         if what == "transport" or dry_run:
             raise click.UsageError("--draft is for purchases and prices, and without --dry-run")
-        _keep(home, name, what, _read(file), as_json=as_json)
+        keep_draft(home, name, what, read_list_file(file), query, as_json=as_json)
         return
     options = {"dry_run": "1"} if dry_run else {}
-    options |= _transport_options(what, part, day)
-    answer, is_running = _publish(home, *_TARGETS[what], _read(file), options)
+    options |= _transport_options(what, part, day) | query
+    answer, is_running = publish_list(home, what, read_list_file(file), options)
+    tell_published(file, answer, is_running=is_running, is_dry=dry_run, as_json=as_json)
+
+
+def tell_published(
+    file: Path, answer: Any, *, is_running: bool, is_dry: bool, as_json: bool
+) -> None:
+    """Print what became of a list."""
     if as_json:
         print_json(answer)
         return
-    verb = "would publish" if dry_run else "published"
+    tell_notes(answer.get("notes", ()))
+    verb = "would publish" if is_dry else "published"
     text = f"{printable(file.name)}: {verb} {_told(answer)}"
-    if answer["published"] and not dry_run and not is_running:
+    if answer["published"] and not is_dry and not is_running:
         text += " Others get it when the node runs: `sheaf serve`."
     click.echo(text)
 
 
-def _keep(home: Path, name: str, what: str, content: bytes, *, as_json: bool) -> None:
+def keep_draft(
+    home: Path, name: str, what: str, content: bytes, query: dict[str, str], *, as_json: bool
+) -> None:
     """Keep a list as a draft of the running node."""
     from sheaf_node.cli.draft import tell_made  # noqa: PLC0415 - needed only for drafts
 
-    made = NodeClient(home).post("/api/v1/uploads", content, {"name": name, "what": what})
+    given = {"name": name, "what": what, **query}
+    made = NodeClient(home).post("/api/v1/uploads", content, given)
     if as_json:
         print_json(made)
     else:
@@ -118,22 +145,15 @@ def _transport_options(what: str, part: str | None, day: datetime | None) -> dic
     return {"as": part or "buyer", "day_ms": str(day_ms)}
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE + 1)
-    except OSError as exc:
-        detail = f"expected a readable file at {file}, got: {exc.strerror}"
-        raise Refusal("import.unreadable", detail) from exc
-    if len(content) > MAX_FILE:
-        raise Refusal("import.too_large", f"expected at most 8 MiB in {file}, got more")
-    return content
-
-
-def _publish(
-    home: Path, service: str, command: str, body: bytes, options: dict[str, str]
+def publish_list(
+    home: Path, what: str, body: bytes, options: dict[str, str], *, is_checked: bool = False
 ) -> tuple[Any, bool]:
-    """Return the service's answer and whether the node is running."""
+    """Return the service's answer to a list and whether the node is running.
+
+    Where it `is_checked` nothing is published.
+    """
+    service, command = _TARGETS[what]
+    command = _CHECKS[what] if is_checked else command
     try:
         return NodeClient(home).post(f"/api/v1/services/{service}/{command}", body, options), True
     except Refusal as refusal:

@@ -13,6 +13,7 @@ import click
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.init import HomeWish, make_home
 from sheaf_node.cli.invite import milliseconds
+from sheaf_node.cli.list_words import list_options, list_query, read_list_file, tell_notes
 from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable, utc
 from sheaf_node.config import CONFIG_FILE
 from sheaf_node.keyring import load_key_ops
@@ -20,11 +21,11 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import fold_key_log
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sheaf_protocol.digest import CoopId
 
 _PATH: Final = "/api/v1/seats"
-_MAX_FILE: Final = 2_097_152
-"""As long as the node takes; a list for a link is shorter."""
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -85,8 +86,10 @@ def list_(*, as_json: bool, home: Path) -> None:
 
 @seat.command()
 @click.argument("name")
-@click.option("--approve", type=_FILE, help="Purchase list (CSV) to be agreed to.")
-@click.option("--quote", "asked", type=_FILE, help="Items (CSV) that prices are asked for.")
+@click.option("--approve", type=_FILE, help="Purchase list (.xlsx or CSV) to be agreed to.")
+@click.option(
+    "--quote", "asked", type=_FILE, help="Items (.xlsx or CSV) that prices are asked for."
+)
 @click.option(
     "--list",
     "what",
@@ -115,7 +118,8 @@ def link(
     wish: dict[str, object] = {"asks": "list", "what": what, "expires_in_ms": expires}
     if file is not None:
         asks = "approve" if approve else "quote"
-        wish = {"asks": asks, "list": _read(file), "expires_in_ms": expires}
+        text = _text(home, "purchases", file)
+        wish = {"asks": asks, "list": text, "expires_in_ms": expires}
     made = NodeClient(home).post(f"{_path(name)}/links", json.dumps(wish).encode())
     if as_json:
         print_json(made)
@@ -142,11 +146,26 @@ def tell_link(made: Any) -> None:
 @click.argument("what", type=click.Choice(["prices", "purchases"]))
 @click.argument("file", type=_FILE)
 @click.option("--dry-run", is_flag=True, help="Check the file and publish nothing.")
+@list_options
 @json_option
 @home_option
-def import_(*, name: str, what: str, file: Path, dry_run: bool, as_json: bool, home: Path) -> None:
+def import_(
+    *,
+    name: str,
+    what: str,
+    file: Path,
+    dry_run: bool,
+    sheet: str,
+    numbers: str,
+    decimals: Sequence[str],
+    items: Sequence[str],
+    as_json: bool,
+    home: Path,
+) -> None:
     """Publish the lines of FILE for the seat NAME, which gave its word otherwise."""
-    wish = {"what": what, "list": _read(file), "dry_run": dry_run}
+    answers = list_query("", numbers, decimals, items)
+    text = _text(home, what, file, sheet)
+    wish = {"what": what, "list": text, "dry_run": dry_run, "answers": answers}
     answer = NodeClient(home).post(f"{_path(name)}/lists", json.dumps(wish).encode())
     if as_json:
         print_json(answer)
@@ -224,19 +243,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")[:40] or "keys"
 
 
-def _read(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(_MAX_FILE + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as exc:
-        detail = f"expected a readable file at {file}, got: {exc.strerror}"
-        raise Refusal("import.unreadable", detail) from exc
-    except UnicodeDecodeError as exc:
-        raise Refusal("import.encoding", f"expected UTF-8 in {file}: save it as CSV UTF-8") from exc
-    if len(data) > _MAX_FILE:
-        raise Refusal("import.too_large", f"expected at most 2 MiB in {file}, got more")
-    return text
+def _text(home: Path, what: str, file: Path, sheet: str = "") -> str:
+    """Return a workbook or CSV as text that may be kept; say how it was read."""
+    path = f"/api/v1/services/pooled_purchasing/read_{what}"
+    query = list_query(sheet, "auto", (), ())
+    read = NodeClient(home).post(path, read_list_file(file), query)
+    tell_notes(read["notes"])
+    return str(read["text"])
 
 
 def _cells(told: Any) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from sheaf_node.drafts.desk import Drafts
 from sheaf_node.drafts.ledger import DraftLedger
 from sheaf_node.drafts.model import (
     AWAY,
+    Answers,
     Content,
     Draft,
     DraftHead,
@@ -13,10 +14,13 @@ from sheaf_node.drafts.model import (
     OfSeat,
     Place,
     Published,
+    ReadList,
 )
+from sheaf_node.drafts.problem_file import problem_file
 
 __all__ = [
     "AWAY",
+    "Answers",
     "Content",
     "Draft",
     "DraftHead",
@@ -28,4 +32,6 @@ __all__ = [
     "OfSeat",
     "Place",
     "Published",
+    "ReadList",
+    "problem_file",
 ]

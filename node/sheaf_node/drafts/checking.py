@@ -6,7 +6,6 @@ only the log can say, a missing role say, is said when it is published.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from sheaf_node.drafts.model import (
     LineFault,
     PreparedRecord,
 )
+from sheaf_node.drafts.problem_file import is_formula
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import LocalProtocolError, Refusal
 from sheaf_protocol.json_view import from_json, read_json
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 MOST_FAULTS: Final = 200
 _DEEPER: Final = 64
 """More calls than there are around a record when it is read again."""
-_FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?![0-9.])")
-"""How cells begin that a spreadsheet carries out. A number may have a sign."""
 
 
 def body_of_record(line: PreparedRecord) -> bytes:
@@ -71,6 +69,9 @@ def checked_list(told: object, *, is_of_stranger: bool) -> Checked:
         records=[],
         faults=faults[:MOST_FAULTS],
         faulty=max(found.faulty, len({fault.line for fault in faults})),
+        questions=found.questions,
+        matches=found.matches,
+        notes=found.notes,
     )
 
 
@@ -86,7 +87,7 @@ def _formulas(found: Checked) -> list[LineFault]:
         )
         for row in found.rows
         for column, cell in row.cells.items()
-        if _FORMULA.match(cell) and (row.line, column) not in told
+        if is_formula(cell) and (row.line, column) not in told
     ]
 
 

@@ -15,12 +15,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from msgspec import structs
 
 from sheaf_node.drafts.checking import body_of_record, checked_list, checked_records
 from sheaf_node.drafts.model import (
     AWAY,
     MAX_LIST_BYTES,
+    Answers,
     Checked,
     Content,
     Draft,
@@ -29,6 +31,7 @@ from sheaf_node.drafts.model import (
     OfSeat,
     Place,
     Published,
+    ReadList,
 )
 from sheaf_node.hosting import choose_federation, require_host
 from sheaf_node.ingest import Draft as Entry
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
     from sheaf_node.clock import Clock, Randomness
     from sheaf_node.drafts.ledger import DraftLedger
-    from sheaf_node.drafts.model import Maker
+    from sheaf_node.drafts.model import ListNote, Maker
     from sheaf_node.ingest import Ingest
     from sheaf_node.plugins import Json, ServiceHost
     from sheaf_node.store import Store
@@ -51,8 +54,9 @@ if TYPE_CHECKING:
 SERVICE: Final = "pooled_purchasing"
 CHECKS: Final = {"purchases": "check_purchases", "prices": "check_prices"}
 IMPORTS: Final = {"purchases": "import_purchases", "prices": "import_prices"}
-_NO_TEXT: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\xff\xfe", b"\xfe\xff")
-"""How workbooks and UTF-16 begin: they are told so, and never unpacked."""
+READS: Final = {"purchases": "read_purchases", "prices": "read_prices"}
+_WORKBOOK: Final = b"PK\x03\x04"
+"""How a workbook begins: as long as the service takes one; the text of it is what is kept."""
 _DRAFT: Final = "the start of one draft's id"
 
 
@@ -89,15 +93,24 @@ class Drafts:
 
     # --- changing ---------------------------------------------------------------------------
 
-    async def create(self, new: NewDraft, maker: Maker, seat: OfSeat | None = None) -> Draft:
+    async def create(
+        self,
+        new: NewDraft,
+        maker: Maker,
+        seat: OfSeat | None = None,
+        notes: Sequence[ListNote] = (),
+    ) -> Draft:
         """Keep a new draft, with what was found of it. One that has faults is kept as well.
+
+        `notes` are of the file that its list was read from.
 
         Raises Refusal `draft.full`, `draft.file`, `node.no_federation`, `service.*`, and whatever a
         service refuses that is no fault of the list.
         """
         fid = choose_federation(self._ingest.federations, new.federation or None)
         async with self.turn:
-            return await self.keep(Place(id=self.new_id(), fid=fid, seat=seat), new, maker)
+            place = Place(id=self.new_id(), fid=fid, seat=seat)
+            return await self.keep(place, new, maker, notes)
 
     async def replace(self, prefix: str, tags: Sequence[str], new: NewDraft, maker: Maker) -> Draft:
         """Put other lines in a draft's place, if it is the one that was seen.
@@ -158,26 +171,22 @@ class Drafts:
             await asyncio.to_thread(self._ledger.remove, id_)
             return done
 
-    async def text_of(
-        self, what: str, data: bytes, fid: FederationId, seat: OfSeat | None = None
-    ) -> str:
-        """Return a list as text. Raises Refusal `import.*` in the words of the service for a
-        workbook, and for any other file that is none.
+    async def read_list(
+        self, what: str, data: bytes, fid: FederationId, sheet: str = ""
+    ) -> ReadList:
+        """Return a file as a list that may be kept: as text, without what is of persons.
+
+        Raises Refusal `import.*` in the words of the service for a file that is no list.
         """
         if not data.strip():
             raise Refusal("import.empty", "expected a header and lines, got an empty file")
-        try:
-            if data.startswith(_NO_TEXT):
-                raise UnicodeDecodeError("utf-8", data, 0, 1, "a file of another sort")
-            if len(data) <= MAX_LIST_BYTES:
-                return data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            found = await self.checked(fid, what, data[: MAX_LIST_BYTES + 1], seat)
-            for fault in found.faults:
-                raise Refusal(fault.code, fault.message) from None
-            raise Refusal("import.encoding", "expected a list as text in UTF-8") from None
-        detail = f"expected at most {MAX_LIST_BYTES >> 10} KiB of list"
-        raise Refusal("import.too_large", f"{detail}, got {len(data) >> 10}")
+        if not data.startswith(_WORKBOOK):
+            _require_short(len(data))
+        options = {"brief": "1", **({"sheet": sheet} if sheet else {})}
+        call = Call(body=data, options=options)
+        read = msgspec.convert(await self._host(fid).command(READS[what], call), ReadList)
+        _require_short(len(read.text.encode()))
+        return read
 
     # --- for whoever has the turn -----------------------------------------------------------
 
@@ -198,12 +207,15 @@ class Drafts:
             raise _changed(draft.head)
         return draft
 
-    async def keep(self, place: Place, new: NewDraft, maker: Maker) -> Draft:
+    async def keep(
+        self, place: Place, new: NewDraft, maker: Maker, notes: Sequence[ListNote] = ()
+    ) -> Draft:
         """Check lines and keep them as the draft of a place."""
         if new.what == "records":
-            checked = checked_records(new.records)
+            content = Content(text="", checked=checked_records(new.records))
         else:
-            checked = await self.checked(place.fid, new.what, new.list.encode(), place.seat)
+            content = await self._content(place, new, notes)
+        checked = content.checked
         now_ms = self._clock.now_ms()
         head = DraftHead(
             id=place.id,
@@ -218,7 +230,7 @@ class Drafts:
             created_ms=now_ms if place.created_ms is None else place.created_ms,
             changed_ms=now_ms,
         )
-        draft = Draft(head=head, content=Content(text=new.list, checked=checked))
+        draft = Draft(head=head, content=content)
         await asyncio.to_thread(self._ledger.put, draft)
         return draft
 
@@ -243,14 +255,28 @@ class Drafts:
         await asyncio.to_thread(self._ledger.remove, id_)
 
     async def checked(
-        self, fid: FederationId, what: str, data: bytes, seat: OfSeat | None
+        self,
+        fid: FederationId,
+        what: str,
+        data: bytes,
+        seat: OfSeat | None,
+        answers: Answers | None = None,
     ) -> Checked:
         """Return what is found of a list."""
-        told = await self._host(fid).command(CHECKS[what], Call(body=data, options=_options(seat)))
+        call = Call(body=data, options=_options(seat, answers or Answers()))
+        told = await self._host(fid).command(CHECKS[what], call)
         is_of_stranger = seat is not None and seat.by == "link"
         return checked_list(told, is_of_stranger=is_of_stranger)
 
     # --- inside -----------------------------------------------------------------------------
+
+    async def _content(self, place: Place, new: NewDraft, notes: Sequence[ListNote]) -> Content:
+        read = await self.read_list(new.what, new.list.encode(), place.fid)
+        checked = await self.checked(
+            place.fid, new.what, read.text.encode(), place.seat, new.answers
+        )
+        told = list(notes) or read.notes
+        return Content(text=read.text, checked=checked, answers=new.answers, notes=told)
 
     async def _looked_at(self, draft: Draft) -> Draft:
         """Return a draft as it is found now, kept as another version if that is something else."""
@@ -261,7 +287,9 @@ class Drafts:
                 return draft  # what it was refused for is not kept
         else:
             fid = FederationId(bytes.fromhex(head.fid))
-            checked = await self.checked(fid, head.what, content.text.encode(), head.seat)
+            checked = await self.checked(
+                fid, head.what, content.text.encode(), head.seat, content.answers
+            )
         if checked == content.checked:
             return draft
         lines = len(checked.rows) or len(checked.records)
@@ -298,7 +326,8 @@ class Drafts:
             new = int(reply["published"])
             return Published(id=head.id, name=head.name, published=new, known=total - new)
 
-        call = Call(body=draft.content.text.encode(), options=_options(head.seat))
+        options = _options(head.seat, draft.content.answers)
+        call = Call(body=draft.content.text.encode(), options=options)
         told = await self._host(fid).command(
             IMPORTS[head.what], call, lambda reply: receipt_of(done(reply))
         )
@@ -328,11 +357,17 @@ class Drafts:
         self._is_settled = True
 
 
-def _options(seat: OfSeat | None) -> dict[str, str]:
-    """Return the options of the service's commands that name a seat."""
+def _options(seat: OfSeat | None, answers: Answers) -> dict[str, str]:
+    """Return the options of the service's commands: whose list it is, and what was said of it."""
     if seat is None:
-        return {}
-    return {"seat": seat.cid, "seat_name": seat.name, "seat_by": seat.by}
+        return answers.options
+    return {**answers.options, "seat": seat.cid, "seat_name": seat.name, "seat_by": seat.by}
+
+
+def _require_short(size: int) -> None:
+    if size > MAX_LIST_BYTES:
+        detail = f"expected at most {MAX_LIST_BYTES >> 10} KiB of list, got {size >> 10}"
+        raise Refusal("import.too_large", detail)
 
 
 def require_sent(head: DraftHead) -> None:

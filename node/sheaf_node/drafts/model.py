@@ -39,6 +39,22 @@ class NewLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _NewLines: TypeAlias = Annotated[list[NewLine], Meta(max_length=MOST_LINES)]
 
 
+class Answers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody said of a list, where only a person can know."""
+
+    numbers: Literal["auto", "comma", "point"] = "auto"
+    """What stands before the decimals of numbers that have two readings; `auto` asks."""
+    decimal: Annotated[str, Meta(max_length=1_000)] = ""
+    """The same for single columns, such as `max_price=comma,quantity=point`."""
+    items: Annotated[str, Meta(max_length=8_000)] = ""
+    """The items of lines that have a name alone, such as `4=EWE-NUTS-25,7=HAY`."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Return them as the service's commands take them."""
+        return {name: text for name, text in msgspec.structs.asdict(self).items() if text}
+
+
 class NewDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is prepared: records as they are, or a list as `sheaf import` takes it."""
 
@@ -48,6 +64,8 @@ class NewDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """CSV; of `purchases` and `prices`."""
     records: _NewLines = []
     """Of `records`."""
+    answers: Answers = Answers()
+    """Of `purchases` and `prices`."""
     federation: Annotated[str, Meta(max_length=64, pattern=r"\A[0-9a-f]*\Z")] = ""
     """The first digits of a federation's id; the first one joined where it is empty. A draft stays
     in the federation that it was made for."""
@@ -100,6 +118,50 @@ class Row(msgspec.Struct, frozen=True):
 
     line: int
     cells: dict[str, str]
+    understood: dict[str, str] = {}
+    """What cells were taken for, where that is not what stands there."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What only a person can say of a column: what a number of it means."""
+
+    column: str
+    line: int
+    came: str
+    point: str
+    """What it means if a point stands before its decimals."""
+    comma: str
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """An item that a name may stand for, and how alike they are, of 100."""
+
+    code: str
+    name: str
+    unit: str
+    score: int
+
+
+class Match(msgspec.Struct, frozen=True):
+    """What only a person can say of a line without a code: which item its name means."""
+
+    line: int
+    name: str
+    proposals: list[Proposal]
+
+
+class ListNote(msgspec.Struct, frozen=True):
+    """What is told of how a list was read; nothing that was to be mended."""
+
+    code: str
+    message: str
+
+
+class ReadList(msgspec.Struct, frozen=True):
+    """A list as it may be kept: as text, without what is of persons."""
+
+    text: str
+    notes: list[ListNote]
 
 
 class PreparedRecord(msgspec.Struct, frozen=True):
@@ -131,6 +193,9 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """The first of them."""
     faulty: int
     """Lines that are wrong."""
+    questions: list[Question] = []
+    matches: list[Match] = []
+    notes: list[ListNote] = []
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +203,14 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     checked: Checked
+    answers: Answers = Answers()
+    notes: list[ListNote] = []
+    """Of the file, which is not kept itself."""
+
+    @property
+    def all_notes(self) -> list[ListNote]:
+        """Return what is told of the reading, of the file and of its text."""
+        return [*self.notes, *(note for note in self.checked.notes if note not in self.notes)]
 
 
 class DraftHead(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from sheaf_node.plugins.host import ServiceHost
 from sheaf_node.plugins.inside import load_inside
 from sheaf_node.plugins.installed import added_services
 from sheaf_node.plugins.registry import installed_services, load_services
+from sheaf_node.plugins.roomy import with_room
 from sheaf_node.plugins.service import (
     Call,
     Extension,
@@ -29,4 +30,5 @@ __all__ = [
     "installed_services",
     "load_inside",
     "load_services",
+    "with_room",
 ]

@@ -25,6 +25,7 @@ from sheaf_node.kinds import Kinds
 from sheaf_node.plugins.bringing import coming, going, kinds_in
 from sheaf_node.plugins.manifest import NAME, Manifest
 from sheaf_node.plugins.service_folder import read_folder
+from sheaf_node.plugins.storage import mark_restored
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.limits import MAX_INT
 
@@ -129,12 +130,18 @@ class Installed:
         return found
 
     def hold_back(self) -> None:
-        """Have no service of a home that is being restored run. Raises Refusal `service.file`."""
+        """Have no service of a home that is being restored run. Raises Refusal `service.file`.
+
+        Those of installed packages do; what they kept has a mark that it is of a backup.
+        """
         for path in sorted(self._folder.glob(f"*/{GRANT}")):
             try:
                 path.rename(path.with_name(HELD))
             except OSError as exc:
                 raise _unwritable(path, exc) from exc
+        for path in sorted(self._folder.glob(f"*/{STORAGE}")):
+            if not path.with_name(HELD).exists():
+                mark_restored(path)
 
     def allow(self, name: str) -> Grant:
         """Let a service that came back with a restore run again; return what it was granted.

@@ -207,6 +207,19 @@ def migrate(storage: FileStorage, wanted: int, change: Change | None) -> None:
     storage.write(migrated(values, before, change), schema_version=wanted, replaces_all=True)
 
 
+RESTORED: Final = "restored"
+"""The key under which a service of a package finds that what it kept came back with a backup."""
+
+
+def mark_restored(path: Path) -> None:
+    """Note in a storage that it is of a backup. Raises Refusal `service.storage`."""
+    storage = FileStorage(path, most_bytes=2**40)
+    try:
+        storage.write({RESTORED: True})
+    finally:
+        storage.close()
+
+
 def require_version(before: int, wanted: int) -> bool:
     """Return whether values of a version are to be brought to another. Raises `service.schema`."""
     if before > wanted:

@@ -168,6 +168,8 @@ class Door:
         match form.get("answer") if link.asks == "list" else None:
             case "add":
                 await lists.add(token, form)
+            case "settle":
+                await lists.settle_numbers(token, form)
             case "again":
                 await lists.start_again(token)
             case "send":

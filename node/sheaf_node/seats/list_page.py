@@ -80,9 +80,37 @@ def _list(sponsor: str, draft: Draft | None) -> str:
     more = f'<p class="small">And {hidden} more lines without faults.</p>' if hidden else ""
     count = f"{len(found.rows)} {'line' if len(found.rows) == 1 else 'lines'}"
     return (
-        f"<h2>Your list so far: {count}</h2>{''.join(map(_fault, others))}{lines}{more}"
-        f"{_ways_on(sponsor, draft)}"
+        f"<h2>Your list so far: {count}</h2>{_notes(draft)}{_questions(draft)}"
+        f"{''.join(map(_fault, others))}{lines}{more}{_ways_on(sponsor, draft)}"
     )
+
+
+def _notes(draft: Draft) -> str:
+    """Return what is told of how the file was read."""
+    return "".join(
+        f'<p class="small">{escape(note.message[:1].upper() + note.message[1:])}.</p>'
+        for note in draft.content.all_notes
+    )
+
+
+def _questions(draft: Draft) -> str:
+    """Return what is asked of columns whose numbers have two readings."""
+    asked = draft.content.checked.questions
+    if not asked:
+        return ""
+    fields = "".join(
+        f"<fieldset><legend>{escape(_words(one.column))}: what is {escape(one.came)}?</legend>"
+        f"{_choice(one.column, 'point', one.point)}{_choice(one.column, 'comma', one.comma)}"
+        "</fieldset>"
+        for one in asked
+    )
+    send = '<button name="answer" value="settle">So it is</button>'
+    return f'<form method="post">{fields}{send}</form>'
+
+
+def _choice(column: str, mark: str, number: str) -> str:
+    name = escape(f"mark-{column}")
+    return f'<label><input type="radio" name="{name}" value="{mark}" required> {number}</label>'
 
 
 def _ways_on(sponsor: str, draft: Draft) -> str:
@@ -111,9 +139,15 @@ def _line(row: Row, faults: Sequence[LineFault]) -> str:
     code = cells.get("item", "")
     small = f' <span class="small">({escape(code)})</span>' if code not in {"", title} else ""
     return (
-        f'<div class="line"><b>{escape(title)}{small}</b>{_said(cells)}'
+        f'<div class="line"><b>{escape(title)}{small}</b>{_said(cells)}{_read_as(row)}'
         f"{''.join(map(_fault, faults))}</div>"
     )
+
+
+def _read_as(row: Row) -> str:
+    """Return what numbers were taken for, where they are written otherwise."""
+    told = [f"{_words(name)} {row.understood[name]}" for name in row.understood if name in NUMBERS]
+    return f'<div class="small">{escape("read as " + ", ".join(told))}</div>' if told else ""
 
 
 def _said(cells: Mapping[str, str]) -> str:
@@ -156,8 +190,9 @@ def _upload(columns: str, draft: Draft | None) -> str:
     title = "Read a file" if draft is None else "Read another file in its place"
     return (
         f'<h2>{title}</h2><form method="post" enctype="{MULTIPART}">'
-        f"<label>A list that your spreadsheet saved as CSV, with the columns {escape(columns)}"
-        '<input type="file" name="file" accept=".csv,.txt,text/csv,text/plain"></label>'
+        "<label>A list of your spreadsheet, as a workbook (.xlsx) or CSV, with the columns "
+        f"{escape(columns)}"
+        '<input type="file" name="file" accept=".xlsx,.csv,.txt,text/csv,text/plain"></label>'
         '<button class="no" name="answer" value="read">Read this file</button></form>'
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from sheaf_node.drafts import Maker, NewDraft, OfSeat, Place
+from sheaf_node.drafts import Answers, Maker, NewDraft, OfSeat, Place, ReadList
 from sheaf_node.drafts.desk import require_sent
 from sheaf_node.seats.pace import Pace
 from sheaf_node.seats.typed import joined
@@ -75,9 +75,8 @@ class SeatLists:
         what is there stays.
         """
         seat, link = self._open(token)
-        of = _of(seat, link.id)
-        text = await self._drafts.text_of(link.what, data, link.federation, of)
-        await self._keep(seat, link, text)
+        read = await self._drafts.read_list(link.what, data, link.federation)
+        await self._keep(seat, link, read)
 
     async def add(self, token: str, form: Mapping[str, str]) -> None:
         """Add typed lines to what is there. Raises Refusal as `read` does."""
@@ -88,7 +87,29 @@ class SeatLists:
             detail = "expected a list that lines can be added to: mend the file, or start again"
             raise Refusal("seat.answer", detail)
         today_ms = self._clock.now_ms()
-        await self._keep(seat, link, joined([row.cells for row in rows], form, link.what, today_ms))
+        text = joined([row.cells for row in rows], form, link.what, today_ms)
+        answers = Answers() if before is None else before.content.answers
+        await self._keep(seat, link, ReadList(text, []), answers)
+
+    async def settle_numbers(self, token: str, form: Mapping[str, str]) -> None:
+        """Take what the seat says of columns whose numbers have two readings.
+
+        Raises Refusal as `read` does.
+        """
+        seat, link = self._open(token)
+        before = await self.of(link)
+        if before is None:
+            raise Refusal("seat.answer", "expected a list that something was asked of")
+        asked = [question.column for question in before.content.checked.questions]
+        said = [
+            f"{column}={form[f'mark-{column}']}" for column in asked if f"mark-{column}" in form
+        ]
+        if not said:
+            raise Refusal("seat.answer", "expected one of the two for each column")
+        known = before.content.answers.decimal
+        answers = Answers(decimal=",".join([*filter(None, [known]), *said]))
+        read = ReadList(before.content.text, before.content.notes)
+        await self._keep(seat, link, read, answers)
 
     async def start_again(self, token: str) -> None:
         """Forget what is there. Raises Refusal `seat.*`, `draft.file`."""
@@ -165,16 +186,22 @@ class SeatLists:
             raise Refusal("seat.ended", "expected a link that was not answered and is in time")
         return seat, link
 
-    async def _keep(self, seat: KeptSeat, link: KeptLink, text: str) -> None:
+    async def _keep(
+        self, seat: KeptSeat, link: KeptLink, read: ReadList, answers: Answers | None = None
+    ) -> None:
         new = NewDraft(
-            name=f"{seat.name}: {link.what}"[:120], what=link.what or "prices", list=text
+            name=f"{seat.name}: {link.what}"[:120],
+            what=link.what or "prices",
+            list=read.text,
+            answers=answers or Answers(),
         )
         async with self._drafts.turn:
             now = self._shelf.link(link.id)
             if now is None or self._seating.state(now) != "open":
                 raise Refusal("seat.ended", "expected a link that was not answered meanwhile")
             place = await self._place(seat, link)
-            await self._drafts.keep(place, new, Maker(sort="seat", name=seat.name))
+            maker = Maker(sort="seat", name=seat.name)
+            await self._drafts.keep(place, new, maker, read.notes)
 
     async def _place(self, seat: KeptSeat, link: KeptLink) -> Place:
         """Return where a link's list is kept, with the word that was said of it.

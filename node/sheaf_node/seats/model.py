@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from sheaf_node.drafts.model import Answers
 from sheaf_protocol.digest import CoopId, FederationId
 from sheaf_protocol.limits import MAX_INT
 
@@ -57,6 +58,7 @@ class ListWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     what: Literal["purchases", "prices"]
     list: Annotated[str, Meta(min_length=1, max_length=MOST_LIST)]
+    answers: Answers = Answers()
     dry_run: bool = False
 
 

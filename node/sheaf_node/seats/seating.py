@@ -113,7 +113,8 @@ class Seating:
         """
         seat = self._shelf.find(text)
         body = wish.list.encode()
-        options = _whose(seat, BY_LIST) | ({"dry_run": "1"} if wish.dry_run else {})
+        options = _whose(seat, BY_LIST) | wish.answers.options
+        options |= {"dry_run": "1"} if wish.dry_run else {}
         return await self._command(self._choose(prefix), wish.what, body, options)
 
     async def make_link(self, text: str, wish: LinkWish, prefix: str | None) -> MadeLink:

@@ -13,7 +13,7 @@ from geographiclib.geodesic import Geodesic
 from sheaf_protocol.errors import Refusal
 from sheaf_services.demo.cast import BUYERS, CARRIER, CAST, sheet
 from sheaf_services.demo.csv_text import csv_text
-from sheaf_services.pooled_purchasing.csv_table import MAX_BYTES as MAX_CSV
+from sheaf_services.pooled_purchasing.lists.csv_table import MAX_BYTES as MAX_CSV
 from sheaf_services.pooled_purchasing.retail import CURRENCY, Week, read_week
 from sheaf_services.shipment_matching.pdptw import MAX_BYTES as MAX_PDPTW
 from sheaf_services.shipment_matching.pdptw import parse as parse_pdptw

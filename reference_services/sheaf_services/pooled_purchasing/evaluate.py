@@ -46,6 +46,7 @@ class Lapse(enum.Enum):
     TOO_FEW = "pool.too_few"
     NO_OFFER = "pool.no_offer"
     NO_TIER = "pool.no_tier"
+    NO_FIT = "pool.no_fit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +85,7 @@ def evaluate(inputs: Inputs) -> AwardDraft | Lapse:
     Raises Refusal `award.rule_unknown` for a pool whose rules this version does not know.
     """
     require_rules(inputs.pool.record.objective, inputs.pool.record.ration)
-    reason = _nothing_to_decide(inputs)
+    reason = nothing_to_decide(inputs)
     if reason is not None:
         return reason
     clearings = list(clear_all(inputs))
@@ -104,7 +105,8 @@ def open_salt(pool: EntryId, demand: EntryId) -> bytes:
     return digest("open-salt", pool, demand)[:SALT_BYTES]
 
 
-def _nothing_to_decide(inputs: Inputs) -> Lapse | None:
+def nothing_to_decide(inputs: Inputs) -> Lapse | None:
+    """Return why a pool lapses before any price is looked at, or None."""
     coops = {seen.cid for seen in inputs.demands}
     if not coops:
         return Lapse.NO_DEMAND

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
 from msgspec import UNSET, UnsetType
 
+from sheaf_protocol.clearing import SEVERAL_OFFERS
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId, digest
 from sheaf_protocol.limits import MAX_ITEMS
@@ -159,6 +160,12 @@ class Book:
         upto = self._upto(read)
         return (key for key in self._demands.items() if self._demands.standing(key, upto))
 
+    def standing(self, read: Iterable[tuple[CoopId, WriterId, int]]) -> Iterator[Seen[Demand]]:
+        """Yield the demands that stand where each log was read so far."""
+        upto = self._upto(read)
+        for key in self._demands.items():
+            yield from self._demands.standing(key, upto)
+
     def lines_for(self, key: tuple[str, str, int]) -> set[Line]:
         """Return whose lines hold anything for an item: those that a cut has to name."""
         return self._demands.lines_for(key) | self._offers.lines_for(key)
@@ -259,13 +266,19 @@ def matches_demand(pool: PoolOpen, demand: Demand) -> bool:
 
 
 def matches_offer(pool: PoolOpen, offer: Offer) -> bool:
-    """Return whether an offer can serve the pool: item, currency, zone and validity."""
+    """Return whether an offer can serve the pool: item, currency, zone, validity and rule."""
     return (
         offer.item.key == pool.item.key
         and offer.currency == pool.reference.currency
         and offer.valid_until_ms >= pool.closes_at_ms
         and carriage_to(offer, pool.zone) is not None
+        and (pool.objective == SEVERAL_OFFERS or not has_terms(offer))
     )
+
+
+def has_terms(offer: Offer) -> bool:
+    """Return whether an offer has terms that the rule of one offer does not look at."""
+    return offer.pack is not UNSET or offer.min_quantity is not UNSET
 
 
 def inputs_hash(pool: EntryId, demands: Iterable[EntryId], offers: Iterable[EntryId]) -> Digest:

@@ -50,10 +50,10 @@ def _is_settled(ledger: Ledger, pool: Pool, cid: CoopId) -> bool:
         return True
     own = {seen.id for seen in (*inputs.demands, *inputs.offers) if seen.cid == cid}
     answered = {
-        line.demand
+        (line.demand, order.record.offer)
         for order in ledger.orders.values()
         if order.record.award == decided.id and ledger.response(order) is not None
         for line in order.record.lines
     }
     ours = (leaf for leaf in ledger.leaves(pool) if own & {leaf.demand, leaf.offer})
-    return all(leaf.demand in answered for leaf in ours)
+    return all((leaf.demand, leaf.offer) in answered for leaf in ours)

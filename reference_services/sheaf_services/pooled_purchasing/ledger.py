@@ -29,6 +29,7 @@ from sheaf_protocol.records import (
     Withdrawal,
 )
 from sheaf_services.pooled_purchasing.binding import Bindings
+from sheaf_services.pooled_purchasing.clearing.judging import allocations_of, is_cleared
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft, Lapse, evaluate
 from sheaf_services.pooled_purchasing.inputs import Book, Inputs, Seen
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 Decision: TypeAlias = Award | PoolLapse
 
+_UNDECIDED: Final = frozenset({"AB", "CA"})
+"""Answers to an order that another one follows."""
 MOST_DECISIONS: Final = 8
 """Decisions of one line of writers on one pool that are judged; an honest owner needs one. Every
 node signs a verdict on each, so without a limit one entry of an attacker would cost one of
@@ -86,6 +89,7 @@ class Ledger:
         self._heads: Mapping[tuple[CoopId, WriterId], int] = {}
         self._inputs: dict[EntryId, Inputs] = {}
         self._results: dict[EntryId, AwardDraft | Lapse | None] = {}
+        self._leaves: dict[EntryId, Sequence[Allocation]] = {}
         self._verdicts: dict[EntryId, str] = {}
         self._bindings: defaultdict[Line, Bindings] = defaultdict(Bindings)
         # The owner's own records follow its opening; another's decision may be read before it.
@@ -119,7 +123,9 @@ class Ledger:
             case Order():
                 self.orders[record.id] = seen
             case OrderResponse(order=order_id) as response:
-                self._responses[order_id].setdefault(record.cid, response)
+                answers = self._responses[order_id]
+                if record.cid not in answers or answers[record.cid].code in _UNDECIDED:
+                    answers[record.cid] = response
             case _:
                 self._note_line(seen)
                 self.book.add(seen)
@@ -172,6 +178,13 @@ class Ledger:
         """Yield the key of each item that anybody wants by now."""
         return self.book.wanted((*log, seq) for log, seq in self._heads.items())
 
+    def free(self) -> Iterator[Seen[Demand]]:
+        """Yield the firm demands that stand and that no pool of ours holds."""
+        own = self._bindings[self._line]
+        for seen in self.book.standing((*log, seq) for log, seq in self._heads.items()):
+            if seen.record.is_firm and seen.id not in own.bound(seen.record.item.key):
+                yield seen
+
     def is_withdrawn(self, line: Seen[Any]) -> bool:
         """Return whether a line or offer was taken back by its own writer or a successor."""
         return (line.id, line.line) in self._withdrawn
@@ -198,7 +211,7 @@ class Ledger:
         return found
 
     def result(self, inputs: Inputs) -> AwardDraft | Lapse | None:
-        """Return what the pool's rule makes of its inputs, or None for a rule not known here."""
+        """Return what the pool's rule makes of its inputs, or None where it leaves a choice."""
         if inputs.close.id not in self._results:
             try:
                 self._results[inputs.close.id] = evaluate(inputs)
@@ -240,12 +253,21 @@ class Ledger:
         to be forked since may have changed what we count.
         """
         decided, inputs = self.decided(pool), self.inputs(pool)
-        result = None if decided is None or inputs is None else self.result(inputs)
-        if decided is None or not isinstance(result, AwardDraft):
+        if decided is None or inputs is None or not isinstance(decided.record, Award):
             return ()
-        record = decided.record
-        is_same = isinstance(record, Award) and record.root == result.award.root
-        return result.allocations if is_same else ()
+        if decided.id not in self._leaves:
+            self._leaves[decided.id] = self._leaves_by(inputs, decided.record)
+        return self._leaves[decided.id]
+
+    def _leaves_by(self, inputs: Inputs, award: Award) -> Sequence[Allocation]:
+        if not is_cleared(inputs):
+            result = self.result(inputs)
+            is_same = isinstance(result, AwardDraft) and award.root == result.award.root
+            return result.allocations if isinstance(result, AwardDraft) and is_same else ()
+        try:
+            return allocations_of(inputs, award)
+        except Refusal:
+            return ()
 
     def awarded(self) -> Iterator[tuple[Pool, Seen[Award], Inputs]]:
         """Yield each pool with the award found right and what it was decided on."""

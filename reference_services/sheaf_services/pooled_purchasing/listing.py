@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Refusal
+from sheaf_services.pooled_purchasing.clearing.judging import is_cleared, require_founded
 from sheaf_services.pooled_purchasing.evaluate import AwardDraft, Lapse, evaluate
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def verify_lapse(inputs: Inputs, lapse: Seen[PoolLapse]) -> None:
 
 
 def _check_reason(inputs: Inputs, record: PoolLapse) -> None:
+    if is_cleared(inputs):
+        require_founded(inputs, record.reason)
+        return
     outcome = evaluate(inputs)
     if isinstance(outcome, AwardDraft):
         detail = f"expected an award worth {outcome.award.value}, got the lapse {record.reason}"

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
+from sheaf_protocol.clearing import MIX, SEVERAL_OFFERS
 from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.errors import ProtocolError, Refusal
 from sheaf_protocol.limits import MAX_INT
 from sheaf_protocol.records import PoolOpen, Price, Window
 from sheaf_services.pooled_purchasing.evaluate import SINGLE_OFFER
+from sheaf_services.pooled_purchasing.inputs import has_terms
 from sheaf_services.pooled_purchasing.landed import carriage_to
 from sheaf_services.pooled_purchasing.ration import PROPORTIONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sheaf_node.plugins import ServiceContext
-    from sheaf_protocol.records import Offer
+    from sheaf_protocol.records import Item, Offer
     from sheaf_services.pooled_purchasing.ledger import Ledger
 
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -28,14 +31,24 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "fee_bps": "0",
     "k_min": "3",
     "may_close_early": "0",
+    "offers": "one",
     "zone": "ALL",
     "from_ms": "",
     "to_ms": "",
 }
-"""Options of `open_pools`: a week to join, no fee, three co-ops at least, one zone."""
+"""Options of `open_pools`: a week to join, no fee, three co-ops at least, one zone, one winner."""
+
+_RULES: Final[Mapping[str, tuple[str, str]]] = {
+    "one": (SINGLE_OFFER, PROPORTIONAL),
+    "several": (SEVERAL_OFFERS, MIX),
+}
+"""By how many offers may win: the objective, and how is shared out."""
 
 _LONGEST_S: Final = 10 * 366 * 86_400
 """Ten years to join are no plan but a slip of the keyboard."""
+
+MOST_TIMES: Final = 2
+"""A list price above this many times the lowest is no reference."""
 
 Market: TypeAlias = tuple[tuple[str, str, int], str]
 """An item and a currency: what one pool is about, in one zone."""
@@ -52,7 +65,9 @@ class Openings:
 def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]) -> Openings:
     """Return a pool for each item on offer that this writer has none open for in the zone.
 
-    The reference price is the lowest first-tier price on offer. Raises Refusal `pool.option`.
+    The reference is the lowest list price on offer where one offer is to win. Where several may,
+    it is the highest at the door of the zone, so that the dearer have a part as well. Raises
+    Refusal `pool.option`.
     """
     given = _options(options)
     closes_at_ms = context.now_ms() + 1000 * _number(given, "closes_in_s", _LONGEST_S)
@@ -63,11 +78,11 @@ def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]
         and pool.close is None
         and pool.opening.record.zone == given["zone"]
     }
-    best = _cheapest_lists(ledger, given["zone"], closes_at_ms)
+    best = _references(ledger, given, closes_at_ms)
     return Openings(
         pools=[
-            _opening(offer, context, given, closes_at_ms)
-            for market, offer in best.items()
+            _opening(reference, context, given, closes_at_ms)
+            for market, reference in best.items()
             if market not in running
         ],
         skipped=[
@@ -78,7 +93,7 @@ def openings(ledger: Ledger, context: ServiceContext, options: Mapping[str, str]
 
 
 def _without_offer(
-    ledger: Ledger, best: Mapping[Market, Offer], zone: str, closes_at_ms: int
+    ledger: Ledger, best: Mapping[Market, _Reference], zone: str, closes_at_ms: int
 ) -> Iterator[tuple[str, str]]:
     """Yield the items that no offer could serve a pool for, and why."""
     offered = set()
@@ -86,13 +101,12 @@ def _without_offer(
         offered.add(offer.item.key)
         if (offer.item.key, offer.currency) in best:
             continue
-        is_late = offer.valid_until_ms < closes_at_ms
-        why = (
-            "its offer ends before the pool would close"
-            if is_late
-            else f"no offer goes to zone {zone}"
-        )
-        yield offer.item.code, why
+        if offer.valid_until_ms < closes_at_ms:
+            yield offer.item.code, "its offer ends before the pool would close"
+        elif carriage_to(offer, zone) is None:
+            yield offer.item.code, f"no offer goes to zone {zone}"
+        else:
+            yield offer.item.code, "its offers have packs or minimums: open it for several offers"
     for code, unit, scale in ledger.wanted():
         if (code, unit, scale) not in offered:
             yield code, f"nobody offers it in the unit {unit}"
@@ -106,24 +120,54 @@ def _options(options: Mapping[str, str]) -> Mapping[str, str]:
     if given["may_close_early"] not in {"0", "1"}:
         got = given["may_close_early"]
         raise Refusal("pool.option", f"expected may_close_early as 0 or 1, got {got!r}")
+    if given["offers"] not in _RULES:
+        got = given["offers"]
+        raise Refusal("pool.option", f"expected offers as {' or '.join(_RULES)}, got {got!r}")
     return given
 
 
-def _cheapest_lists(ledger: Ledger, zone: str, closes_at_ms: int) -> dict[Market, Offer]:
-    """Return for each market the offer with the lowest list price, in the order of item codes.
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """An item as its cheapest offer names it, and the price that savings are reckoned from."""
+
+    item: Item
+    price: Price
+
+
+def _references(
+    ledger: Ledger, options: Mapping[str, str], closes_at_ms: int
+) -> dict[Market, _Reference]:
+    """Return for each market what a pool for it refers to, in the order of item codes.
 
     Only offers that a pool closing then would count: an expired one would open a pool to lapse.
     """
-    best: dict[Market, Offer] = {}
+    by_market: defaultdict[Market, list[Offer]] = defaultdict(list)
     for seen in ledger.offers():
         offer = seen.record
-        if offer.valid_until_ms < closes_at_ms or carriage_to(offer, zone) is None:
+        if offer.valid_until_ms < closes_at_ms or carriage_to(offer, options["zone"]) is None:
             continue
-        market = (offer.item.key, offer.currency)
-        known = best.get(market)
-        if known is None or _list_price(offer) < _list_price(known):
-            best[market] = offer
-    return dict(sorted(best.items()))
+        if options["offers"] == "several" or not has_terms(offer):
+            by_market[offer.item.key, offer.currency].append(offer)
+    return {
+        market: _reference(sorted(offers, key=_list_price), options)
+        for market, offers in sorted(by_market.items())
+    }
+
+
+def _reference(offers: Sequence[Offer], options: Mapping[str, str]) -> _Reference:
+    """Return the reference of offers, the cheapest first."""
+    first = offers[0]
+    if options["offers"] == "one":
+        return _Reference(first.item, first.price(0))
+    # One that asks for a fortune would make every saving look like one: it has no part.
+    most = MOST_TIMES * Fraction(first.tiers[0].amount, first.base)
+    last = [offer for offer in offers if Fraction(offer.tiers[0].amount, offer.base) <= most][-1]
+    goods, base = last.tiers[0].amount, last.base
+    carriage = carriage_to(last, options["zone"])
+    landed = goods * (10_000 + _number(options, "fee_bps", 10_000))
+    landed += 0 if carriage is None else carriage.amount * 10_000
+    price = Price(amount=min(-(-landed // 10_000), MAX_INT), base=base, currency=last.currency)
+    return _Reference(first.item, price)
 
 
 def _list_price(offer: Offer) -> tuple[Fraction, str]:
@@ -132,20 +176,21 @@ def _list_price(offer: Offer) -> tuple[Fraction, str]:
 
 
 def _opening(
-    offer: Offer, context: ServiceContext, options: Mapping[str, str], closes_at_ms: int
+    reference: _Reference, context: ServiceContext, options: Mapping[str, str], closes_at_ms: int
 ) -> PoolOpen:
+    objective, ration = _RULES[options["offers"]]
     opening = PoolOpen(
         closes_at_ms=closes_at_ms,
         fee_bps=_number(options, "fee_bps", 10_000),
-        item=offer.item,
+        item=reference.item,
         k_min=_number(options, "k_min", 1_000),
         may_close_early=options["may_close_early"] == "1",
         mode="open",
-        objective=SINGLE_OFFER,
+        objective=objective,
         owner=context.line,
-        ration=PROPORTIONAL,
-        reference=Price(amount=offer.tiers[0].amount, base=offer.base, currency=offer.currency),
-        title=offer.item.name,
+        ration=ration,
+        reference=reference.price,
+        title=reference.item.name,
         window=_window(options),
         zone=options["zone"],
     )

@@ -35,20 +35,30 @@ NO_AWARD: Final = "order.no_award"
 def orders_of(ledger: Ledger, drop: Place | UnsetType) -> Iterator[tuple[Order, EntryId, CoopId]]:
     """Yield the orders that this writer owes, with the award and supplier of each."""
     ordered = {
-        line.demand
+        (line.demand, seen.record.offer)
+        for seen in ledger.orders.values()
+        if ledger.is_own(seen)
+        for line in seen.record.lines
+    }
+    elsewhere: dict[EntryId, EntryId] = {
+        line.demand: seen.record.award
         for seen in ledger.orders.values()
         if ledger.is_own(seen)
         for line in seen.record.lines
     }
     for pool, award, inputs in ledger.awarded():
-        own = {seen.id for seen in inputs.demands if ledger.is_own(seen)} - ordered
-        leaves = [leaf for leaf in ledger.leaves(pool) if leaf.demand in own]
-        # Another coordinator's award may have had the same line: the first one ordered stands.
-        ordered.update(leaf.demand for leaf in leaves)
-        for first in range(0, len(leaves), MAX_LINES):
-            lines = leaves[first : first + MAX_LINES]
-            offer = _offer_of(inputs, lines[0])
-            yield _order(pool, award.id, offer, lines, drop), award.id, offer.cid
+        own = {seen.id for seen in inputs.demands if ledger.is_own(seen)}
+        by_offer: defaultdict[EntryId, list[Allocation]] = defaultdict(list)
+        for leaf in ledger.leaves(pool):
+            # Another coordinator's award may have had the same line: the first one ordered stands.
+            is_free = elsewhere.setdefault(leaf.demand, award.id) == award.id
+            if leaf.demand in own and is_free and (leaf.demand, leaf.offer) not in ordered:
+                by_offer[leaf.offer].append(leaf)
+        for leaves in by_offer.values():
+            for first in range(0, len(leaves), MAX_LINES):
+                lines = leaves[first : first + MAX_LINES]
+                offer = _offer_of(inputs, lines[0])
+                yield _order(pool, award.id, offer, lines, drop), award.id, offer.cid
 
 
 def answer_orders(
@@ -56,18 +66,19 @@ def answer_orders(
 ) -> Iterator[tuple[OrderResponse, Seen[Order]]]:
     """Yield our answers, as a supplier, to orders on awards that we have checked."""
     pending: defaultdict[EntryId, list[Seen[Order]]] = defaultdict(list)
-    sold: set[EntryId] = set()
+    sold: set[tuple[EntryId, EntryId]] = set()
     for seen in ledger.orders.values():
         answer = ledger.response(seen)
         if seen.record.supplier == cid and answer is None:
             pending[seen.record.award].append(seen)
         elif seen.record.supplier == cid and answer is not None and answer.code == "AP":
-            sold.update(line.demand for line in seen.record.lines)
+            sold.update((line.demand, seen.record.offer) for line in seen.record.lines)
     if not pending:
         return
     for pool, award, inputs in ledger.awarded():
         if award.id in pending:
-            desk = _Desk(pool, inputs, {a.demand: a for a in ledger.leaves(pool)}, ship_from)
+            leaves = {(leaf.demand, leaf.offer): leaf for leaf in ledger.leaves(pool)}
+            desk = _Desk(pool, inputs, leaves, ship_from)
             for seen in pending.pop(award.id):
                 yield desk.answer(seen, sold), seen
     for award_id, orders in pending.items():
@@ -105,13 +116,14 @@ class _Desk:
 
     pool: Pool
     inputs: Inputs
-    leaves: Mapping[EntryId, Allocation]
+    leaves: Mapping[tuple[EntryId, EntryId], Allocation]
+    """By demand and offer."""
     ship_from: Place | UnsetType
 
-    def answer(self, seen: Seen[Order], sold: set[EntryId]) -> OrderResponse:
+    def answer(self, seen: Seen[Order], sold: set[tuple[EntryId, EntryId]]) -> OrderResponse:
         """Accept an order of exactly what its author was allocated from an offer of ours, once."""
         order = seen.record
-        asked = [line.demand for line in order.lines]
+        asked = [(line.demand, order.offer) for line in order.lines]
         if not self._is_allocated(seen):
             return _refused(seen, MISMATCH)
         if len(set(asked)) < len(asked) or sold.intersection(asked):
@@ -128,7 +140,8 @@ class _Desk:
         """
         order = seen.record
         authors = {demand.id: demand.cid for demand in self.inputs.demands}
-        got = [self.leaves[n.demand] for n in order.lines if n.demand in self.leaves]
+        asked = [(line.demand, order.offer) for line in order.lines]
+        got = [self.leaves[each] for each in asked if each in self.leaves]
         if len(got) < len(order.lines) or any(authors[a.demand] != seen.cid for a in got):
             return False
         offer = _offer_of(self.inputs, got[0])

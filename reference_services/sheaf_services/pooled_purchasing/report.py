@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
 
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import Award, PoolLapse, line_amount
 from sheaf_services.pooled_purchasing.alone import alone
-from sheaf_services.pooled_purchasing.measure import minor_digits
+from sheaf_services.pooled_purchasing.lists.measure import minor_digits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sheaf_protocol.digest import CoopId, EntryId
     from sheaf_protocol.records import Allocation, AwardLine, Demand
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
@@ -32,26 +36,31 @@ _SUMS = (
 )
 
 
-def report(ledger: Ledger, cid: CoopId, owed: int) -> dict[str, Any]:
+def report(
+    ledger: Ledger, cid: CoopId, owed: int, stuck: Callable[[EntryId], str | None]
+) -> dict[str, Any]:
     """Return the pools as this node finds them, and each own line with what became of it.
 
     `alone_minor` is what the goods served would have cost the buyers alone: at the price that a
     buyer's own quantity reaches within its maximum, else at the reference price. `owed` is how many
     orders of ours cannot be sealed to their supplier yet. A line that no decision counts waits.
+    `stuck` tells of a close what keeps its pool from being cleared here.
     """
     sums: Counter[str] = Counter()
     lines: dict[EntryId, dict[str, Any]] = {}
     pools = []
     for pool in ledger.pools.values():
-        pools.append(_pool_json(ledger, pool))
+        pools.append(_pool_json(ledger, pool, stuck))
         inputs = ledger.inputs(pool)
         decided = ledger.decided(pool)
         if inputs is None or decided is None:
             continue
-        served = {leaf.demand: leaf for leaf in ledger.leaves(pool)}
+        served: defaultdict[EntryId, list[Allocation]] = defaultdict(list)
+        for leaf in ledger.leaves(pool):
+            served[leaf.demand].append(leaf)
         for seen in inputs.demands:
             if seen.cid == cid:
-                got = served.get(seen.id)
+                got = served.get(seen.id, [])
                 sums.update(_sums(inputs, seen.record, got))
                 _note(lines, seen, _line(seen.record, _state(decided.record, got), got))
     for seen in ledger.own_lines().values():
@@ -78,7 +87,9 @@ def award_json(ledger: Ledger, item: str) -> dict[str, Any]:
     raise Refusal("pool.unknown", f"expected an item with an award, got {item!r}")
 
 
-def _pool_json(ledger: Ledger, pool: Pool) -> dict[str, Any]:
+def _pool_json(
+    ledger: Ledger, pool: Pool, stuck: Callable[[EntryId], str | None]
+) -> dict[str, Any]:
     opening = pool.opening.record
     return {
         "item": opening.item.code,
@@ -90,6 +101,7 @@ def _pool_json(ledger: Ledger, pool: Pool) -> dict[str, Any]:
         "closes_at_ms": opening.closes_at_ms,
         "is_closed": pool.close is not None,
         "state": _pool_state(ledger, pool),
+        "stuck": None if pool.close is None else stuck(pool.close.id),
         "demands": 0 if pool.close is None else len(pool.close.record.demands),
         "decisions": [
             {
@@ -120,16 +132,33 @@ def _outcome(ledger: Ledger, pool: Pool) -> dict[str, Any] | None:
         return None
     if isinstance(decided.record, PoolLapse):
         return {"awarded": False, "reason": decided.record.reason}
-    award = decided.record
-    line = award.lines[0]
+    award, inputs = decided.record, ledger.inputs(pool)
+    first = award.lines[0]
     return {
         "awarded": True,
-        "units": line.quantity,
+        "units": award.quantity,
         "scale": pool.opening.record.item.scale,
-        "tier": line.tier,
-        "price": _price(ledger.inputs(pool), line),
-        "amount_minor": line.amount,
+        "tier": first.tier,
+        "price": _price(inputs, first),
+        "amount_minor": sum(line.amount for line in award.lines),
         "value_minor": award.value,
+        "gap_millionths": 0 if award.gap is UNSET else award.gap,
+        "offers": [_won(inputs, line) for line in award.lines],
+    }
+
+
+def _won(inputs: Inputs | None, line: AwardLine) -> dict[str, Any]:
+    """Return what one offer sells: to whom it belongs, how much, and at which price."""
+    offers = () if inputs is None else inputs.offers
+    return {
+        "offer": line.offer.hex(),
+        "supplier": next((seen.cid.hex() for seen in offers if seen.id == line.offer), ""),
+        "units": line.quantity,
+        "tier": line.tier,
+        "price": _price(inputs, line),
+        "amount_minor": line.amount,
+        "fee_minor": line.fee,
+        "carriage_minor": line.carriage,
     }
 
 
@@ -146,36 +175,40 @@ def _note(lines: dict[EntryId, dict[str, Any]], seen: Seen[Demand], line: dict[s
         lines[seen.id] = line
 
 
-def _state(decision: Award | PoolLapse, got: Allocation | None) -> str:
-    if got is not None:
+def _state(decision: Award | PoolLapse, got: Sequence[Allocation]) -> str:
+    if got:
         return "awarded"
     return "unserved" if isinstance(decision, Award) else "lapsed"
 
 
-def _sums(inputs: Inputs, demand: Demand, got: Allocation | None) -> Counter[str]:
+def _sums(inputs: Inputs, demand: Demand, got: Sequence[Allocation]) -> Counter[str]:
     pool = inputs.pool.record
     by_itself = alone(demand, inputs.offers, pool)
     sums = Counter(demands=1)
     if by_itself is not None:
         sums.update(served_alone=1, gain_alone_minor=by_itself.gain)
-    if got is None:
+    if not got:
         sums.update(unserved=1)
         return sums
-    reference = line_amount(pool.reference, got.quantity)
-    paid = got.amount + got.fee + got.carriage
+    quantity = sum(part.quantity for part in got)
+    reference, paid = line_amount(pool.reference, quantity), _paid(got)
     sums.update(
         served_pooled=1,
         gain_pooled_minor=reference - paid,
         alone_minor=reference if by_itself is None else by_itself.landed.total,
-        goods_minor=got.amount,
-        fee_minor=got.fee,
-        carriage_minor=got.carriage,
-        over_max_price=int(paid > line_amount(demand.max_price, got.quantity)),
+        goods_minor=sum(part.amount for part in got),
+        fee_minor=sum(part.fee for part in got),
+        carriage_minor=sum(part.carriage for part in got),
+        over_max_price=int(paid > line_amount(demand.max_price, quantity)),
     )
     return sums
 
 
-def _line(demand: Demand, state: str, got: Allocation | None = None) -> dict[str, Any]:
+def _paid(got: Sequence[Allocation]) -> int:
+    return sum(part.amount + part.fee + part.carriage for part in got)
+
+
+def _line(demand: Demand, state: str, got: Sequence[Allocation] = ()) -> dict[str, Any]:
     currency = demand.max_price.currency
     return {
         "ref": demand.ref,
@@ -187,6 +220,6 @@ def _line(demand: Demand, state: str, got: Allocation | None = None) -> dict[str
         "minor_digits": minor_digits(currency),
         "state": state,
         "wanted": demand.quantity,
-        "got": 0 if got is None else got.quantity,
-        "paid_minor": 0 if got is None else got.amount + got.fee + got.carriage,
+        "got": sum(part.quantity for part in got),
+        "paid_minor": _paid(got),
     }

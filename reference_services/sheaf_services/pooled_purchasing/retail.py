@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import Demand, Item, Offer, PoolOpen, Price, Tier
-from sheaf_services.pooled_purchasing.csv_table import Layout, Row, read_rows
 from sheaf_services.pooled_purchasing.evaluate import SINGLE_OFFER
 from sheaf_services.pooled_purchasing.landed import half_even
+from sheaf_services.pooled_purchasing.lists.list_file import read_rows
+from sheaf_services.pooled_purchasing.lists.table import Layout, Row
 from sheaf_services.pooled_purchasing.ration import PROPORTIONAL
 
 if TYPE_CHECKING:
@@ -151,9 +152,12 @@ class Week:
     items: tuple[ItemMarket, ...]
 
 
-def read_week(files: Iterable[tuple[str, bytes]], salt: str = "") -> Week:
+def read_week(
+    files: Iterable[tuple[str, bytes]], salt: str = "", *, is_tiered: bool = True
+) -> Week:
     """Return the market of a week's files, given as names and contents; items by code.
 
+    Where it need not be `is_tiered`, items of one price alone take part as well.
     Raises Refusal `import.*` naming the file, and `import.empty` where there is none.
     """
     lines: list[SalesLine | None] = []
@@ -168,7 +172,7 @@ def read_week(files: Iterable[tuple[str, bytes]], salt: str = "") -> Week:
     return Week(
         lines=len(lines),
         excluded=len(lines) - len(counted),
-        items=tuple(_markets(counted, salt)),
+        items=tuple(_markets(counted, salt, least=2 if is_tiered else 1)),
     )
 
 
@@ -228,14 +232,14 @@ def _customer(row: Row) -> str:
     return str(int(matched[1])) if matched else ""
 
 
-def _markets(lines: Iterable[SalesLine], salt: str) -> Iterable[ItemMarket]:
+def _markets(lines: Iterable[SalesLine], salt: str, least: int) -> Iterable[ItemMarket]:
     by_item: dict[str, list[SalesLine]] = defaultdict(list)
     for line in lines:
         if _PRODUCT.match(line.item):
             by_item[line.item].append(line)
     for code in sorted(by_item):
         tiers = _tiers(by_item[code])
-        if len(tiers) > 1:
+        if len(tiers) >= least:
             wanted = _wanted(code, by_item[code], tiers[0][1], salt)
             yield ItemMarket(code=code, name=by_item[code][0].name, tiers=tiers, wanted=wanted)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from sheaf_protocol.digest import Digest
 from sheaf_protocol.errors import Refusal
@@ -19,21 +19,27 @@ from sheaf_protocol.records import (
     OK,
     Award,
     LogCut,
-    Place,
     PoolClose,
     PoolLapse,
     Verdict,
 )
-from sheaf_services.pooled_purchasing.evaluate import AwardDraft
+from sheaf_services.pooled_purchasing.clearing.desk import ClearingDesk
+from sheaf_services.pooled_purchasing.clearing.judging import is_cleared
+from sheaf_services.pooled_purchasing.evaluate import Lapse
 from sheaf_services.pooled_purchasing.inputs import make_cut
 from sheaf_services.pooled_purchasing.keeping import kept_entries
 from sheaf_services.pooled_purchasing.ledger import Ledger
-from sheaf_services.pooled_purchasing.lists import Lists
+from sheaf_services.pooled_purchasing.letter import letters, require_any
+from sheaf_services.pooled_purchasing.lists.importing import Lists
+from sheaf_services.pooled_purchasing.lists.standing_lists import STORAGE_BYTES, StandingLists
+from sheaf_services.pooled_purchasing.offering import Offering
 from sheaf_services.pooled_purchasing.opening import openings
 from sheaf_services.pooled_purchasing.ordering import answer_orders, orders_of
 from sheaf_services.pooled_purchasing.report import award_json, report
 from sheaf_services.pooled_purchasing.role import has_role, require_role
 from sheaf_services.pooled_purchasing.seating import seat_view
+from sheaf_services.pooled_purchasing.settings import read_settings
+from sheaf_services.pooled_purchasing.unasked import LOOKS_MS, due
 from sheaf_services.pooled_purchasing.verify import verify_award, verify_lapse
 
 if TYPE_CHECKING:
@@ -65,11 +71,19 @@ class PooledPurchasing:
         }
     )
 
+    storage_bytes: ClassVar[int] = STORAGE_BYTES
+
     def __init__(self, context: ServiceContext, settings: Mapping[str, Any]) -> None:
         self._context = context
-        self._place = _place(settings)
+        self._settings = read_settings(settings)
+        self._place = self._settings.place
         self._ledger = Ledger(context.cid, context.line, context.place_of)
+        self._desk = ClearingDesk(context)
         self._lists = Lists(context, self._ledger)
+        self._offering = Offering(context, self._ledger)
+        self._standing = StandingLists(context, self._ledger, self._lists)
+        self._looks_at_ms = 0
+        """When to look again for pools to open unasked."""
         self._kept: frozenset[EntryId] | None = None
         """What pools rest on, worked out when asked for."""
 
@@ -81,7 +95,13 @@ class PooledPurchasing:
             "import_prices": self._lists.import_prices,
             "check_purchases": self._lists.check_purchases,
             "check_prices": self._lists.check_prices,
+            "read_purchases": self._lists.read_purchases,
+            "read_prices": self._lists.read_prices,
+            "keep_standing": self._standing.keep,
+            "pause_standing": self._standing.pause,
+            "remove_standing": self._standing.remove,
             "withdraw": self._lists.withdraw,
+            "withdraw_offer": self._offering.withdraw,
             "open_pools": self._open_pools,
             "close_pools": self._close_pools,
         }
@@ -89,7 +109,14 @@ class PooledPurchasing:
     @property
     def views(self) -> Mapping[str, Callable[[Call], Json]]:
         """What the service shows."""
-        return {"report": self._report, "award": self._award, "seat": self._seat}
+        return {
+            "report": self._report,
+            "award": self._award,
+            "letters": self._letters,
+            "offers": self._offering.show,
+            "seat": self._seat,
+            "standing": self._standing.show,
+        }
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -120,7 +147,8 @@ class PooledPurchasing:
         return id_ in self._kept
 
     def finish(self, key: str, result: object) -> None:
-        """Take nothing: no computation here is long."""
+        """Take what the clearing of a pool came to."""
+        self._desk.finish(key, result)
 
     def decide(self) -> None:
         """Do what is due: close, decide, check, order, answer."""
@@ -136,8 +164,22 @@ class PooledPurchasing:
             if self._can_seal_to(supplier):
                 self._context.publish(order, refs=[award_id], to=[supplier])
         self._answer_orders()
+        self._standing.decide()
+        self._open_unasked()
 
     # --- the owner of a pool ----------------------------------------------------------------
+
+    def _open_unasked(self) -> None:
+        """Open pools for what enough co-ops want, where a coordinator's settings ask for that."""
+        rule = self._settings.open_pools
+        if rule is UNSET or not has_role(self._context, "coordinator"):
+            return
+        if self._context.now_ms() < self._looks_at_ms:
+            self._context.wake_at(self._looks_at_ms)
+            return
+        self._looks_at_ms = self._context.now_ms() + LOOKS_MS
+        for opening in due(self._ledger, self._context, rule):
+            self._context.publish(opening)
 
     def _own_open(self) -> list[Pool]:
         pools = self._ledger.pools.values()
@@ -173,14 +215,16 @@ class PooledPurchasing:
     def _decide_pool(self, pool: Pool) -> None:
         """Publish what the rule makes of an own pool, once, when all that the cut names is here."""
         inputs = None if any(pool.by_owner()) else self._ledger.inputs(pool)
-        result = None if inputs is None else self._ledger.result(inputs)
-        if inputs is None or result is None:
+        if inputs is None:
+            return
+        result = self._desk.outcome(inputs) if is_cleared(inputs) else self._ledger.result(inputs)
+        if result is None:
             return
         decision: Decision
-        if isinstance(result, AwardDraft):
-            decision = result.award
-        else:
+        if isinstance(result, Lapse):
             decision = PoolLapse(close=inputs.close.id, pool=pool.opening.id, reason=result.value)
+        else:
+            decision = result.award
         self._context.publish(decision, refs=[pool.opening.id, inputs.close.id])
 
     # --- every node -------------------------------------------------------------------------
@@ -206,8 +250,11 @@ class PooledPurchasing:
         if not has_role(self._context, "supplier"):
             return  # whoever names us in an order cannot make us one
         for response, order in answer_orders(self._ledger, self._context.cid, self._place):
+            # What is as it was awarded a person may decide on, with `sheaf orders accept`.
+            is_open = response.code == "AP" and self._settings.orders == "by_hand"
+            answer = replace(response, code="AB") if is_open else response
             if self._can_seal_to(order.cid):
-                self._context.publish(response, refs=[order.id], to=[order.cid])
+                self._context.publish(answer, refs=[order.id], to=[order.cid])
 
     def _can_seal_to(self, cid: CoopId) -> bool:
         """Return whether we and the other can read what is sealed now; else it waits."""
@@ -244,12 +291,20 @@ class PooledPurchasing:
     def _report(self, call: Call) -> Json:
         """Show what the pools came to, for the federation and for this co-op's own lines."""
         self._ledger.note_heads(self._context.heads())
-        return report(self._ledger, self._context.cid, len(self._orders()))
+        return report(self._ledger, self._context.cid, len(self._orders()), self._desk.why)
 
     def _award(self, call: Call) -> Json:
         """Show the award of the pool for the item given as `item`, as this node found it right."""
         self._ledger.note_heads(self._context.heads())
         return award_json(self._ledger, call.options.get("item", ""))
+
+    def _letters(self, call: Call) -> Json:
+        """Show a letter for each own line that an award decided on, or for `ref` alone."""
+        self._ledger.note_heads(self._context.heads())
+        ref = call.options.get("ref", "")
+        found = list(letters(self._ledger, self._context.cid, self._context.name_of, ref))
+        require_any(found, ref)
+        return {"letters": found}
 
     def _seat(self, call: Call) -> Json:
         """Show what sponsors published for the seat of this id; for this co-op without one."""
@@ -258,18 +313,6 @@ class PooledPurchasing:
 
 def _skipped(items: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"item": item, "why": why} for item, why in items]
-
-
-def _place(settings: Mapping[str, Any]) -> Place | UnsetType:
-    """Return where goods come to or from, by the settings of the service."""
-    for name in settings:
-        if name != "place":
-            detail = f"services.pooled_purchasing: expected the setting place, got {name!r}"
-            raise Refusal("config.unknown_key", detail)
-    try:
-        return msgspec.convert(settings["place"], Place) if settings else UNSET
-    except msgspec.ValidationError as exc:
-        raise Refusal("config.invalid", f"services.pooled_purchasing.place: {exc}") from exc
 
 
 def _finding(inputs: Inputs, decision: Seen[Decision]) -> str:

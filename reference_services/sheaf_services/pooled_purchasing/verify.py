@@ -13,9 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
+from sheaf_protocol.clearing import verify_full
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Refusal
+from sheaf_services.pooled_purchasing.clearing.judging import case_of, is_cleared
 from sheaf_services.pooled_purchasing.evaluate import require_rules
 from sheaf_services.pooled_purchasing.inclusion import (
     LeafProof,
@@ -61,6 +65,18 @@ def verify_award(inputs: Inputs, award: Seen[Award]) -> None:
     _check_standing(inputs, award)
     record = award.record
     require_cut(inputs)
+    if is_cleared(inputs):
+        require_listing(AWARD, inputs)
+        verify_full(case_of(inputs), record)
+    else:
+        _check_single(inputs, record)
+    # Last, so that a false award published after the true one is named by its own fault.
+    if inputs.decided not in {None, award.id}:
+        raise _refused("award.second", "a pool that is not decided yet", "a second decision")
+
+
+def _check_single(inputs: Inputs, record: Award) -> None:
+    """What an award of one offer says, in the order in which the first fault is the one to name."""
     _check_rules(inputs, record)
     require_listing(AWARD, inputs)
     _check_inputs_hash(inputs, record)
@@ -75,9 +91,6 @@ def verify_award(inputs: Inputs, award: Seen[Award]) -> None:
     _check_value(record, own)
     _check_certificate(record, counts)
     _check_best(own, counts)
-    # Last, so that a false award published after the true one is named by its own fault.
-    if inputs.decided not in {None, award.id}:
-        raise _refused("award.second", "a pool that is not decided yet", "a second decision")
 
 
 def _check_standing(inputs: Inputs, award: Seen[Award]) -> None:
@@ -195,12 +208,13 @@ def _check_value(record: Award, own: TierCount) -> None:
 
 def _check_certificate(record: Award, counts: Mapping[tuple[EntryId, int], TierCount]) -> None:
     """One bound for each offer and tier, in order, with the totals that are so."""
-    places = [(bound.offer, bound.tier) for bound in record.certificate]
+    certificate = () if record.certificate is UNSET else record.certificate
+    places = [(bound.offer, bound.tier) for bound in certificate]
     if places != list(counts):
         raise _refused(
             "award.certificate", f"a bound for each of {len(counts)} tiers, in order", len(places)
         )
-    for bound in record.certificate:
+    for bound in certificate:
         own = counts[bound.offer, bound.tier]
         where = f"tier {bound.tier} of offer {short(bound.offer)}"
         if bound.eligible != own.eligible:

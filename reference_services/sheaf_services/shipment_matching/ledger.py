@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId
     from sheaf_services.shipment_matching.holds import HoldState
 
+_UNDECIDED = frozenset({"AB", "CA"})
+"""Answers to an order that another one follows."""
 _LOST = frozenset({Hold.REFUSED, Hold.EXPIRED, Hold.RELEASED, Hold.REVOKED, Hold.CANCELLED})
 _TAKEN = frozenset({Hold.CONFIRMED, Hold.CONSUMED})
 
@@ -112,7 +114,7 @@ class Ledger:
             case Order() as order:
                 self.orders[seen.id] = SeenOrder(id=seen.id, cid=seen.cid, record=order)
             case OrderResponse(order=order_id) as response:
-                self._responses[order_id].setdefault(seen.cid, response)
+                self._note_answer(order_id, seen.cid, response)
             case _:
                 self.holds.fold(seen)
 
@@ -157,6 +159,11 @@ class Ledger:
     def response(self, order: SeenOrder) -> OrderResponse | None:
         """Return the answer of an order's supplier; nobody else's counts."""
         return self._responses.get(order.id, {}).get(order.record.supplier)
+
+    def _note_answer(self, order: EntryId, cid: CoopId, response: OrderResponse) -> None:
+        answers = self._responses[order]
+        if cid not in answers or answers[cid].code in _UNDECIDED:
+            answers[cid] = response
 
     # --- proposals ----------------------------------------------------------------------------
 

@@ -7,13 +7,10 @@ import time
 import pytest
 
 from sheaf_protocol.errors import Refusal
-from sheaf_services.pooled_purchasing.csv_table import (
-    MAX_BYTES,
-    MAX_LINE_BYTES,
-    Layout,
-    read_rows,
-    shown,
-)
+from sheaf_services.pooled_purchasing.lists.csv_table import MAX_BYTES, MAX_LINE_BYTES
+from sheaf_services.pooled_purchasing.lists.list_file import read_rows, read_table
+from sheaf_services.pooled_purchasing.lists.refused import shown
+from sheaf_services.pooled_purchasing.lists.table import Layout
 
 LAYOUT = Layout(
     required=("item", "quantity"),
@@ -38,6 +35,8 @@ def refusal(content, layout=LAYOUT):
     [
         pytest.param(b"item,quantity\nnuts,12.5\n", id="commas"),
         pytest.param(b"item;quantity\r\nnuts;12.5\r\n", id="semicolons and carriage returns"),
+        pytest.param(b"item|quantity\nnuts|12.5\n", id="bars"),
+        pytest.param(b"sep=|\nitem|quantity\nnuts|12.5\n", id="bars that Excel is told of"),
         pytest.param(b"item\tquantity\rnuts\t12.5\r", id="tabs and old line ends"),
         pytest.param(b"\xef\xbb\xbfitem,quantity\nnuts,12.5", id="a byte order mark, no line end"),
         pytest.param(b"quantity,item\n12.5,nuts\n", id="columns in another order"),
@@ -92,7 +91,7 @@ def test_a_quoted_cell_may_hold_the_delimiter_and_line_ends():
         pytest.param(b"", "import.empty", "empty file", id="nothing"),
         pytest.param(b"\xef\xbb\xbf \n\n", "import.empty", "empty file", id="blanks"),
         pytest.param(b"item,quantity\n", "import.empty", "header alone", id="a header alone"),
-        pytest.param(b";;;\n;;;\n", "import.column_missing", "no names", id="delimiters alone"),
+        pytest.param(b";;;\n;;;\n", "import.empty", "an empty file", id="delimiters alone"),
         pytest.param(b'"item,quantity\n', "import.quote", "line 1", id="a header's open quote"),
         pytest.param(b"item\nnuts\n", "import.column_missing", "quantity", id="a column missing"),
         pytest.param(
@@ -114,8 +113,7 @@ def test_a_quoted_cell_may_hold_the_delimiter_and_line_ends():
             b"item,,quantity\na,1,1\n", "import.column_unknown", "without a name", id="unnamed"
         ),
         pytest.param(b"item,quantity,\na,1,x\n", "import.row_width", "got 3", id="unnamed, full"),
-        pytest.param(b"PK\x03\x04\0\0", "import.encoding", "save it as CSV (UTF-8)", id="xlsx"),
-        pytest.param(b"\xd0\xcf\x11\xe0\0", "import.encoding", "an Excel workbook", id="xls"),
+        pytest.param(b"\xd0\xcf\x11\xe0\0", "import.encoding", "of the old sort", id="xls"),
         pytest.param(b"sep=;\n", "import.empty", "empty file", id="a line for Excel alone"),
         pytest.param(
             b"sep=;\nitem;quantity\nb\n", "import.row_width", "line 3:", id="numbers as in Excel"
@@ -131,7 +129,10 @@ def test_a_quoted_cell_may_hold_the_delimiter_and_line_ends():
             b"item,quantity\na,12,5\n", "import.decimal_comma", "'12,5'", id="a comma in a number"
         ),
         pytest.param(b"item,quantity\na\x00,1\n", "import.nul", "line 2", id="a zero byte"),
-        pytest.param(b"item,quantity\nM\xfchle,1\n", "import.encoding", "0xfc", id="latin-1"),
+        pytest.param(b"item,quantity\nM\x81le,1\n", "import.encoding", "0x81", id="no encoding"),
+        pytest.param(
+            b"item,quantity\nM\xfchle,1\nM\xc3\xbchle,1\n", "import.encoding", "0xfc", id="damaged"
+        ),
         pytest.param(
             "item,quantity\na,1\n".encode("utf-16"), "import.encoding", "UTF-16", id="utf-16"
         ),
@@ -190,3 +191,25 @@ def test_an_oversized_file_is_refused_at_once(content, code):
 
 def test_what_is_shown_of_a_cell_is_short_and_printable():
     assert shown("\x1b" + "x" * 100) == repr("\x1b" + "x" * 39 + "...")
+
+
+def test_windows_1252_is_read_and_told() -> None:
+    table = read_table(b"item,quantity\nM\xfchle,1\n", LAYOUT)
+
+    assert table.rows[0].text("item") == "Mühle"
+    [note] = table.notes
+    assert (note.code, "Windows-1252" in note.message) == ("encoding", True)
+    assert "line 2" in note.message
+
+
+def test_what_is_read_without_being_looked_at_is_utf_8() -> None:
+    assert refusal(b"item,quantity\nM\xfchle,1\n").code == "import.encoding"
+
+
+@pytest.mark.parametrize(("cell", "code"), [("=A1*2", "import.formula"), ("#REF!", "import.cell")])
+def test_a_cell_that_a_spreadsheet_could_not_work_out_is_refused(cell: str, code: str) -> None:
+    assert refusal(f"item,quantity\n{cell},1\n".encode()).code == code
+
+
+def test_what_is_in_a_note_is_not_looked_at() -> None:
+    assert cells(b"item,quantity,note\na,1,=A1\n") == [("a", "1")]

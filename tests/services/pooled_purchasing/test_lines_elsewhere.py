@@ -9,8 +9,8 @@ from sheaf_protocol.errors import Refusal
 from sheaf_protocol.identity import signing_key
 from sheaf_protocol.records import Demand, Withdrawal
 from sheaf_protocol.testing.author import START_MS, LogAuthor
+from sheaf_services.pooled_purchasing.lists.purchase_list import parse_purchase_list
 from sheaf_services.pooled_purchasing.opening import DEFAULTS
-from sheaf_services.pooled_purchasing.purchase_list import parse_purchase_list
 
 SERVICE = "pooled_purchasing"
 DAY_MS = 86_400_000
@@ -57,7 +57,7 @@ async def house(federation):
 async def test_list_that_a_former_writer_published_is_not_published_twice(house):
     await house.publish(house.line)
 
-    assert await house.send(8) == {"lines": 1, "published": 0, "withdrawn": 0}
+    assert await house.send(8) == {"lines": 1, "published": 0, "withdrawn": 0, "notes": []}
 
 
 async def test_changed_line_of_a_former_writer_is_refused(house):

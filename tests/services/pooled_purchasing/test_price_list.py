@@ -9,7 +9,7 @@ from sheaf_protocol.codec import decode, encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import Offer, Tier
 from sheaf_protocol.records.offer import Carriage
-from sheaf_services.pooled_purchasing.price_list import parse_price_list
+from sheaf_services.pooled_purchasing.lists.price_list import parse_price_list
 
 NAMES = ["ref", "item", "name", "unit", "min_quantity", "price", "currency", "valid_until"]
 NAMES += ["zone", "carriage", "max_quantity", "lead_days", "unit_weight_g", "note"]
@@ -98,7 +98,7 @@ def test_the_scale_is_the_units_whatever_the_list_says():
         pytest.param([{"valid_until": ""}], "import.date", "valid_until", id="no date"),
         pytest.param([{"item": "a b"}], "import.item", "item", id="item"),
         pytest.param([{"ref": "a b"}], "import.ref", "ref", id="reference"),
-        pytest.param([{"price": '"9,60"'}], "import.decimal_comma", "price", id="decimal comma"),
+        pytest.param([{"price": "9.600"}], "import.ambiguous", "price", id="two readings"),
         pytest.param([{"carriage": "1"}], "import.carriage", "carriage", id="without a zone"),
         pytest.param([{"zone": "N"}], "import.carriage", "carriage", id="a zone without carriage"),
         pytest.param(
@@ -150,3 +150,21 @@ def test_a_bad_price_list_is_refused(lines, code, column):
 
     assert caught.value.code == code
     assert f", column {column}: expected " in caught.value.detail
+
+
+def test_an_item_without_a_code_has_its_number():
+    header = "gtin,item,unit,min_quantity,price,currency,valid_until\n"
+    lines = "4006381333931,,bag,1,9,GBP,2025-12-31\n96385074,chews,bag,1,9,GBP,2025-12-31\n"
+
+    offers = parse_price_list((header + lines).encode()).offers
+
+    assert [offer.item.code for offer in offers] == ["4006381333931", "chews"]
+
+
+def test_a_number_that_is_none_is_refused():
+    content = b"gtin,unit,min_quantity,price,currency,valid_until\n123,bag,1,9,GBP,2025-12-31\n"
+
+    with pytest.raises(Refusal) as caught:
+        parse_price_list(content)
+
+    assert caught.value.code == "import.gtin"

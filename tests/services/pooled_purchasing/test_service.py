@@ -297,8 +297,8 @@ async def test_a_list_sent_again_publishes_nothing_and_a_changed_line_supersedes
     await town.open()
     await town.close()
 
-    assert again == {"lines": 1, "published": 0, "withdrawn": 0}
-    assert changed == {"lines": 1, "published": 1, "withdrawn": 0}
+    assert again == {"lines": 1, "published": 0, "withdrawn": 0, "notes": []}
+    assert changed == {"lines": 1, "published": 1, "withdrawn": 0, "notes": []}
     [award] = town.hill.seen("pool.award")
     assert award.record.quantity == 8 + 4 + 10
 
@@ -311,7 +311,7 @@ async def test_a_list_sent_again_does_not_bring_back_what_was_withdrawn(town):
 
     again = await town.dale.command(SERVICE, "import_purchases", line)
 
-    assert again == {"lines": 1, "published": 0, "withdrawn": 1}
+    assert again == {"lines": 1, "published": 0, "withdrawn": 1, "notes": []}
     assert town.dale.count() == {"demand.submit": 1, "demand.withdraw": 1}
 
 
@@ -858,7 +858,7 @@ async def test_items_that_no_offer_goes_to_are_named_with_the_reason(town):
 async def test_prices_count_lines_and_offers(town):
     answer = await town.mills.command(SERVICE, "import_prices", NUTS)
 
-    assert answer == {"lines": 2, "offers": 1, "published": 1, "withdrawn": 0}
+    assert answer == {"lines": 2, "offers": 1, "published": 1, "withdrawn": 0, "notes": []}
 
 
 async def test_a_withdrawn_offer_is_no_reference(town):
@@ -876,7 +876,7 @@ async def test_an_item_that_is_cheapest_elsewhere_takes_that_as_reference(federa
     town = Town(federation)
     rival = federation.join("Rival", "supplier")
     await federation.begin()
-    await rival.command(SERVICE, "import_prices", prices("nuts,bag,1,9.999,GBP,2026-03-01,"))
+    await rival.command(SERVICE, "import_prices", prices("nuts,bag,1,9.9990,GBP,2026-03-01,"))
     await town.open()
 
     [pool] = town.hill.seen("pool.open")
@@ -944,3 +944,35 @@ def test_the_service_follows_nothing_that_no_role_may_publish():
 
     assert PooledPurchasing.follows <= frozenset().union(*MAY.values(), {"verdict"})
     assert Call().body == b""
+
+
+NAMED = b"name,quantity,unit,max_price,currency\nOur nuts,9,bag,9.50,GBP\n"
+
+
+async def test_a_name_is_confirmed_once_and_known_from_the_log_from_then_on(town):
+    await town.mills.command(SERVICE, "import_prices", NUTS)
+    await town.federation.settle()
+
+    asked = await town.dale.command(SERVICE, "check_purchases", NAMED)
+    with pytest.raises(Refusal) as caught:
+        await town.dale.command(SERVICE, "import_purchases", NAMED)
+    await town.dale.command(SERVICE, "import_purchases", NAMED, items="2=nuts")
+    later = NAMED.replace(b"9,bag", b"12,bag")
+    again = await town.dale.command(SERVICE, "import_purchases", later)
+
+    [match] = asked["matches"]
+    assert (match["line"], match["proposals"][0]["code"]) == (2, "nuts")
+    assert caught.value.code == "import.unmatched"
+    assert again == {"lines": 1, "published": 1, "withdrawn": 0, "notes": []}
+    assert {seen.record.item.code for seen in town.dale.seen("demand.submit")} == {"nuts"}
+
+
+async def test_a_list_in_tonnes_joins_the_pool_in_kilograms(town):
+    kilograms = prices("feed,kg,1,0.30,GBP,2026-03-01,1000")
+    await town.mills.command(SERVICE, "import_prices", kilograms)
+    await town.federation.settle()
+
+    await town.dale.command(SERVICE, "import_purchases", wants("r,feed,2.5,t,290,GBP"))
+
+    [seen] = town.dale.seen("demand.submit")
+    assert (seen.record.item.key, seen.record.quantity) == (("feed", "KGM", 3), 2_500_000)

@@ -96,7 +96,7 @@ async def test_a_list_sent_again_by_a_successor_takes_the_place_of_the_one_befor
     await town.close()
 
     [award] = town.mills.seen("pool.award")
-    assert sent == {"lines": 1, "published": 1, "withdrawn": 0}
+    assert sent == {"lines": 1, "published": 1, "withdrawn": 0, "notes": []}
     assert award.record.quantity == 38
     assert town.verdicts(award.id) == town.all_say(OK)
 
@@ -108,7 +108,7 @@ async def test_a_list_that_did_not_change_is_not_published_again_by_a_successor(
     line = "nuts-1,nuts,9,bag,9.50,GBP"
     sent = await town.dale.command(SERVICE, "import_purchases", wants(line))
 
-    assert sent == {"lines": 1, "published": 0, "withdrawn": 0}
+    assert sent == {"lines": 1, "published": 0, "withdrawn": 0, "notes": []}
 
 
 async def test_lines_that_a_co_op_won_are_ordered_once_by_whichever_writer(town):

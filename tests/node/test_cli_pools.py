@@ -1,4 +1,4 @@
-"""`sheaf pool`: what the node's answers look like to a person, and what is asked of the node."""
+"""`sheaf pools`: what the node's answers look like to a person, and what is asked of the node."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.node.answering import FakeNode
 
-from sheaf_node.cli import pool as module
+from sheaf_node.cli import pools as module
 from sheaf_node.cli.main import sheaf
 from sheaf_protocol.errors import Refusal
 
 BASE = "/api/v1/services/pooled_purchasing/"
 MONEY = {"currency": "GBP", "minor_digits": 2}
 POOL = MONEY | {"item": "nuts", "unit": "XBG", "scale": 0, "closes_at_ms": 0, "demands": 3}
-POOL |= {"is_closed": True, "outcome": None, "state": "closed"}
+POOL |= {"is_closed": True, "outcome": None, "state": "closed", "stuck": None}
 AWARD = {"awarded": True, "units": 27, "value_minor": 2700, "price": {"amount": 900, "base": 1}}
+AWARD |= {"offers": [{}]}
 LINE = MONEY | {"ref": "nuts-1", "item": "nuts", "unit": "XBG", "scale": 0, "state": "waiting"}
 LINE |= {"wanted": 9, "got": 0, "paid_minor": 0}
 
@@ -30,7 +31,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
 
 def run(*args: str) -> Result:
-    return CliRunner().invoke(sheaf, ["pool", *args])
+    return CliRunner().invoke(sheaf, ["pools", *args])
 
 
 def test_open_asks_for_what_is_given_and_tells_what_was_skipped(node: FakeNode) -> None:
@@ -61,6 +62,16 @@ def test_json_is_the_nodes_answer(node: FakeNode, args: list[str]) -> None:
 
 
 OUTCOMES = [
+    pytest.param(
+        {"outcome": AWARD | {"offers": [{}, {}]}},
+        "nuts  closed  3      27 XBG of 2 suppliers, 27.00 GBP under the list price",
+        id="of several suppliers",
+    ),
+    pytest.param(
+        {"stuck": "pool.solver_stopped"},
+        "nuts  closed  3      cannot be cleared on this machine: pool.solver_stopped",
+        id="a solver that does not come back",
+    ),
     pytest.param(
         {"state": "awarded", "outcome": AWARD},
         "nuts  awarded  3      27 XBG at 9.00 GBP, 27.00 GBP under the list price",

@@ -1,7 +1,8 @@
 """Reads a supplier's price list: one line per price break in, one offer per item out.
 
-Columns: `item`, `unit`, `min_quantity`, `price` (per unit), `currency`, `valid_until`; and where
-wanted `ref`, `name`, `zone` with `carriage` (per unit), `max_quantity`, `lead_days`,
+Columns: `item` or `gtin`, `unit`, `min_quantity`, `price` (per unit), `currency`, `valid_until`;
+and where wanted `ref`, `name`, `zone` with `carriage` (per unit), `max_quantity`, `min_order` (the
+least that is delivered at all), `pack_size` (what is delivered is a multiple of it), `lead_days`,
 `unit_weight_g` and `note`, which is passed over. Lines with one `ref` are one offer; without it,
 lines of one item and unit are. What belongs to the whole offer may stand on any of its lines, but
 not twice with different values.
@@ -17,9 +18,10 @@ from msgspec import UNSET, UnsetType
 
 from sheaf_protocol.records import Item, Offer, Tier
 from sheaf_protocol.records.offer import Carriage
-from sheaf_services.pooled_purchasing.csv_table import Layout, Row, each, read_rows
-from sheaf_services.pooled_purchasing.measure import (
-    Number,
+from sheaf_services.pooled_purchasing.lists.decimal_mark import Number
+from sheaf_services.pooled_purchasing.lists.gtin import read_gtin
+from sheaf_services.pooled_purchasing.lists.list_file import read_table
+from sheaf_services.pooled_purchasing.lists.measure import (
     Unit,
     extra_places,
     minor_amount,
@@ -33,16 +35,27 @@ from sheaf_services.pooled_purchasing.measure import (
     read_unit,
     read_zone,
 )
+from sheaf_services.pooled_purchasing.lists.refused import each
+from sheaf_services.pooled_purchasing.lists.table import Layout, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from sheaf_services.pooled_purchasing.lists.table import Table
+
 LAYOUT: Final = Layout(
-    required=("item", "unit", "min_quantity", "price", "currency", "valid_until"),
+    required=("unit", "min_quantity", "price", "currency", "valid_until"),
     optional=(
-        "ref", "name", "zone", "carriage", "max_quantity", "lead_days", "unit_weight_g", "note",
+        "item", "gtin", "ref", "name", "zone", "carriage", "max_quantity", "min_order",
+        "pack_size", "lead_days", "unit_weight_g", "note",
     ),
-    numbers=frozenset({"min_quantity", "price", "carriage", "max_quantity"}),
+    numbers=frozenset(
+        {
+            "min_quantity", "price", "carriage", "max_quantity", "min_order", "pack_size",
+            "lead_days", "unit_weight_g",
+        }
+    ),
+    one_of=("item", "gtin"),
     max_rows=10_000,
 )  # fmt: skip
 
@@ -71,6 +84,8 @@ class _Break:
     zone: str
     carriage: Number | None
     limit: int | None
+    least: int | None
+    pack: int | None
     lead_days: int | None
     weight_g: int | None
 
@@ -88,7 +103,12 @@ def parse_price_list(content: bytes) -> PriceList:
 
     Raises Refusal `import.*`.
     """
-    lines = read_rows(content, LAYOUT, _read)
+    return offers_of(read_table(content, LAYOUT))
+
+
+def offers_of(table: Table) -> PriceList:
+    """Return the offers of a price list that was taken apart, as `parse_price_list` does."""
+    lines = table.read(_read)
     groups: dict[str, list[_Break]] = {}
     for line in lines:
         groups.setdefault(line.ref, []).append(line)
@@ -97,9 +117,8 @@ def parse_price_list(content: bytes) -> PriceList:
 
 def _read(row: Row) -> _Break:
     unit, currency = read_unit(row), read_currency(row)
-    code = read_code(row, "item", "import.item")
+    code = _code(row)
     carriage = _optional_price(row, "carriage", currency)
-    has_limit = row.text("max_quantity")
     return _Break(
         row=row,
         ref=read_code(row, "ref", "import.ref") if row.text("ref") else f"{code[:60]}:{unit.code}",
@@ -111,10 +130,18 @@ def _read(row: Row) -> _Break:
         valid_until_ms=read_day_end_ms(row, "valid_until"),
         zone=_zone(row, carriage),
         carriage=carriage,
-        limit=read_quantity(row, "max_quantity", unit) if has_limit else None,
+        limit=_optional_quantity(row, "max_quantity", unit),
+        least=_optional_quantity(row, "min_order", unit),
+        pack=_optional_quantity(row, "pack_size", unit),
         lead_days=_whole(row, "lead_days", _MOST_LEAD_DAYS),
         weight_g=_whole(row, "unit_weight_g", _MOST_WEIGHT_G),
     )
+
+
+def _code(row: Row) -> str:
+    """Return the line's own code, or its GTIN where it has none; a GTIN beside one is checked."""
+    gtin = read_gtin(row) if row.text("gtin") else ""
+    return gtin if gtin and not row.text("item") else read_code(row, "item", "import.item")
 
 
 def _zone(row: Row, carriage: Number | None) -> str:
@@ -125,12 +152,14 @@ def _zone(row: Row, carriage: Number | None) -> str:
 
 
 def _optional_price(row: Row, column: str, currency: str) -> Number | None:
-    text = row.text(column)
-    if not text:
+    if not row.text(column):
         return None
-    if text.strip("0.") == "" and text.count(".") <= 1 and "0" in text:
-        return Number(0, 0)
-    return read_price(row, column, currency)
+    number = row.number(column)
+    return number if number == Number(0, 0) else read_price(row, column, currency)
+
+
+def _optional_quantity(row: Row, column: str, unit: Unit) -> int | None:
+    return read_quantity(row, column, unit) if row.text(column) else None
 
 
 def _whole(row: Row, column: str, most: int) -> int | None:
@@ -154,6 +183,8 @@ def _offer(lines: Sequence[_Break]) -> Offer:
         item=Item(code=first.code, name=_name(lines), scale=scale, unit=first.unit.code),
         lead_days=_only(lines, "lead_days", [line.lead_days for line in lines]),
         max_quantity=_only(lines, "max_quantity", [line.limit for line in lines]),
+        min_quantity=_only(lines, "min_order", [line.least for line in lines]),
+        pack=_only(lines, "pack_size", [line.pack for line in lines]),
         ref=first.ref,
         tier_basis="all_units",
         tiers=_tiers(lines, extra),

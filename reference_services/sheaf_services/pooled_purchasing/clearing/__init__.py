@@ -1,0 +1,1 @@
+"""The award of several offers, and the proof that none gains more (spec 21)."""

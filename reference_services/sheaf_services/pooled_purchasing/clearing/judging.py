@@ -1,0 +1,81 @@
+"""What a node finds of an award or a lapse under `several_offers/1`, and who gets what by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from sheaf_protocol.clearing import MIX, PRIORITY, SEVERAL_OFFERS, Case, verify_full
+from sheaf_protocol.errors import Refusal
+from sheaf_protocol.records import Allocation
+from sheaf_services.pooled_purchasing.evaluate import Lapse, nothing_to_decide
+
+if TYPE_CHECKING:
+    from sheaf_protocol.records import Award
+    from sheaf_services.pooled_purchasing.inputs import Inputs
+
+RATIONS = (MIX, PRIORITY)
+
+
+def case_of(inputs: Inputs) -> Case:
+    """Return a pool's inputs as its award is judged."""
+    return Case(
+        id=inputs.pool.id,
+        pool=inputs.pool.record,
+        demands={seen.id: (seen.cid, seen.record) for seen in inputs.demands},
+        offers={seen.id: seen.record for seen in inputs.offers},
+    )
+
+
+def is_cleared(inputs: Inputs) -> bool:
+    """Return whether a pool is awarded to several offers."""
+    return inputs.pool.record.objective == SEVERAL_OFFERS
+
+
+def knows_ration(inputs: Inputs) -> bool:
+    """Return whether this version knows how the pool shares out."""
+    return inputs.pool.record.ration in RATIONS
+
+
+def allocations_of(inputs: Inputs, award: Award) -> tuple[Allocation, ...]:
+    """Return the parts of each line by an award that is right, those of one line together.
+
+    Raises Refusal `award.*` where it is not.
+    """
+    return tuple(
+        Allocation(
+            amount=part.amount,
+            carriage=part.carriage,
+            demand=leaf.demand,
+            fee=part.fee,
+            offer=part.offer,
+            quantity=part.quantity,
+            salt=leaf.salt,
+            tier=part.tier,
+        )
+        for leaf in verify_full(case_of(inputs), award)
+        for part in leaf.parts
+    )
+
+
+def require_founded(inputs: Inputs, reason: str) -> None:
+    """Return if a pool may lapse for a reason (CLR-21), else raise Refusal `lapse.*`."""
+    expected = nothing_to_decide(inputs)
+    if expected is None:
+        market = case_of(inputs).market
+        expected = None if any(market.offers) else Lapse.NO_TIER
+    if expected is None and _may_not_fit(inputs):
+        expected = Lapse.NO_FIT
+    if expected is None:
+        raise Refusal("lapse.unfounded", f"expected an award, got the lapse {reason}")
+    if expected.value != reason:
+        raise Refusal("lapse.reason", f"expected the reason {expected.value}, got {reason}")
+
+
+def _may_not_fit(inputs: Inputs) -> bool:
+    """Return whether anybody wants or sells no less than some quantity, so that nothing may fit."""
+    is_least = inputs.pool.record.min_quantity is not UNSET or any(
+        seen.record.has_least for seen in inputs.offers
+    )
+    return is_least or any(seen.record.min_quantity > 1 for seen in inputs.demands)

@@ -1,0 +1,1 @@
+"""From a spreadsheet to demands and offers: read, asked about, checked, published, rolled on."""
