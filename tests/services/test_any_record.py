@@ -49,6 +49,10 @@ class Context:
     def now_ms(self) -> int:
         return self.time_ms
 
+    @property
+    def storage(self) -> Any:
+        raise Refusal("service.storage", "expected a service that was given room")
+
     def name_of(self, cid: bytes) -> str:
         return cid.hex()
 
