@@ -79,8 +79,7 @@ def verify_full(case: Case, award: Award) -> list[Allotment]:
     if not shared.is_whole:
         raise _refused("award.unshared", "quantities that find takers", "units for nobody")
     leaves = list(shared.leaves)
-    for line in award.lines:
-        _check_line(line, leaves)
+    _check_lines(award, leaves)
     if award.leaves != len(leaves):
         raise _refused("award.leaves", f"{len(leaves)} leaves", award.leaves)
     root = merkle.root([encode(leaf) for leaf in leaves])
@@ -246,14 +245,22 @@ def _check_gain(case: Case, award: Award, gained: int) -> None:
         raise _refused("award.gap", f"a gap of {bound - gained}", award.gap)
 
 
-def _check_line(line: AwardLine, leaves: Sequence[Allotment]) -> None:
-    own = [part for leaf in leaves for part in leaf.parts if part.offer == line.offer]
-    if line.lines != len(own):
-        raise _refused("award.lines", f"{len(own)} lines served", line.lines)
-    for name in _SUMS:
-        exact = sum(getattr(part, name) for part in own)
-        if getattr(line, name) != exact:
-            raise _refused(f"award.{name}", f"{exact} as {name}", getattr(line, name))
+def _check_lines(award: Award, leaves: Sequence[Allotment]) -> None:
+    sums = {line.offer: [0, 0, 0, 0] for line in award.lines}
+    for leaf in leaves:
+        for part in leaf.parts:
+            of_offer = sums[part.offer]
+            of_offer[0] += part.amount
+            of_offer[1] += part.fee
+            of_offer[2] += part.carriage
+            of_offer[3] += 1
+    for line in award.lines:
+        *money, count = sums[line.offer]
+        if line.lines != count:
+            raise _refused("award.lines", f"{count} lines served", line.lines)
+        for name, exact in zip(_SUMS, money, strict=True):
+            if getattr(line, name) != exact:
+                raise _refused(f"award.{name}", f"{exact} as {name}", getattr(line, name))
 
 
 def _refused(code: str, expected: str, got: object) -> RemoteProtocolError:
