@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sheaf_node.cli.amounts import money
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.order_words import (
     SERVICE,
     day_of,
-    money_of,
     quantity_of,
     read_day,
     read_lines,
@@ -74,10 +74,10 @@ def show(*, invoice: str, as_json: bool, home: Path) -> None:
     head = ("line", "quantity", "goods", "carriage", "fee", "tax")
     print_table(head, [_line_cells(one, line) for line in one["lines"]])
     for each in one["taxes"]:
-        base, tax = money_of(each["base_minor"], one), money_of(each["tax_minor"], one)
+        base, tax = money(each["base_minor"], one), money(each["tax_minor"], one)
         click.echo(f"Tax {each['category']} {_percent(each['rate_bps'])} of {base}: {tax}")
-    click.echo(f"Of this the coordinator's fee: {money_of(one['fee_minor'], one)}")
-    click.echo(f"Total: {money_of(one['total_minor'], one)}, due {day_of(one['due_ms'])}")
+    click.echo(f"Of this the coordinator's fee: {money(one['fee_minor'], one)}")
+    click.echo(f"Total: {money(one['total_minor'], one)}, due {day_of(one['due_ms'])}")
     if one["check"] != "ok":
         click.echo(f"Its rates are not those that were awarded [{printable(one['check'])}].")
 
@@ -205,8 +205,8 @@ def _print(answer: Any, said: str, *, as_json: bool) -> None:
 def _cells(one: Any) -> Sequence[str]:
     return (
         *(one["invoice"][:8], one["number"], one["with"], _WAYS[one["side"]], one["item"]),
-        *(one["state"].replace("_", " "), money_of(one["total_minor"], one)),
-        *(money_of(one["open_minor"], one), day_of(one["due_ms"]), one["check"]),
+        *(one["state"].replace("_", " "), money(one["total_minor"], one)),
+        *(money(one["open_minor"], one), day_of(one["due_ms"]), one["check"]),
     )
 
 
@@ -214,14 +214,14 @@ def _line_cells(one: Any, line: Any) -> Sequence[str]:
     tax = line["tax"]
     return (
         *(str(line["line"] + 1), quantity_of(line["quantity"], one["scale"])),
-        *(money_of(line[f"{name}_minor"], one) for name in ("amount", "carriage", "fee")),
+        *(money(line[f"{name}_minor"], one) for name in ("amount", "carriage", "fee")),
         f"{tax['category']} {_percent(tax['rate_bps'])}",
     )
 
 
 def _sum_cells(one: Any) -> Sequence[str]:
     names = ("billed", "credited", "paid", "open")
-    sums = (money_of(one[f"{name}_minor"], one) for name in names)
+    sums = (money(one[f"{name}_minor"], one) for name in names)
     return one["with"], _WAYS[one["side"]], *sums
 
 

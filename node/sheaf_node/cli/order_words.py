@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -70,8 +70,3 @@ def day_of(time_ms: int) -> str:
 def quantity_of(units: int, scale: int) -> str:
     """Return a quantity as people write it."""
     return f"{Decimal(units).scaleb(-scale):f}"
-
-
-def money_of(minor: int, one: Any) -> str:
-    """Return money with its currency."""
-    return f"{Decimal(minor).scaleb(-one['minor_digits']):f} {one['currency']}"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from sheaf_node.cli.amounts import money
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.order_words import (
     SERVICE,
     day_of,
-    money_of,
     quantity_of,
     read_day,
     read_line,
@@ -177,7 +177,7 @@ def cancel(*, order: str, dry_run: bool, as_json: bool, home: Path) -> None:
         return
     one = client.get(f"{SERVICE}/order", {"order": order})
     how = "the supplier may refuse" if told["needs_consent"] else "the supplier cannot refuse"
-    click.echo(f"It costs at most {money_of(told['fee_most_minor'], one)}; {how}.")
+    click.echo(f"It costs at most {money(told['fee_most_minor'], one)}; {how}.")
 
 
 @orders.command("answer")
@@ -366,7 +366,7 @@ def _sentences(one: Any) -> list[str]:
         said.append(f"Despatch {ref} ({each['despatch'][:8]}): {each['state']}; count by {until}.")
     said += [f"Return {each['return'][:8]}: {each['state']}." for each in one["returns"]]
     for each in one["invoices"]:
-        total = money_of(each["total_minor"], each)
+        total = money(each["total_minor"], each)
         said.append(f"Invoice {printable(each['number'])}: {total}, {each['state']}.")
     if one["unread"]:
         said.append("The supplier has not read all of this yet.")
