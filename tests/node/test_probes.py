@@ -136,7 +136,7 @@ def test_metrics_tell_what_the_node_did(running: Path) -> None:
     assert _one(after, "sheaf_may_sign") == 1
     assert _one(after, "sheaf_disk_free_bytes") > 0
     of = {labels["of"] for labels, _ in after["sheaf_service_count"]}
-    assert of == {"open_pools", "undecided_pools"}
+    assert of == {"open_pools", "orders", "outstanding_orders", "undecided_pools"}
 
 
 def _one(found: dict[str, list[tuple[dict[str, str], float]]], name: str) -> float:
