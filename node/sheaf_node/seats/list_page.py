@@ -99,7 +99,8 @@ def _questions(draft: Draft) -> str:
     if not asked:
         return ""
     fields = "".join(
-        f"<fieldset><legend>{escape(_words(one.column))}: what is {escape(one.came)}?</legend>"
+        '<fieldset class="asked">'
+        f"<legend>{escape(_words(one.column))}: what is {escape(one.came)}?</legend>"
         f"{_choice(one.column, 'point', one.point)}{_choice(one.column, 'comma', one.comma)}"
         "</fieldset>"
         for one in asked
@@ -109,8 +110,8 @@ def _questions(draft: Draft) -> str:
 
 
 def _choice(column: str, mark: str, number: str) -> str:
-    name = escape(f"mark-{column}")
-    return f'<label><input type="radio" name="{name}" value="{mark}" required> {number}</label>'
+    chosen = f'type="radio" name="{escape(f"mark-{column}")}" value="{mark}" required'
+    return f"<label><input {chosen}>{escape(number)}</label>"
 
 
 def _ways_on(sponsor: str, draft: Draft) -> str:

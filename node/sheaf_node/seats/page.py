@@ -28,6 +28,8 @@ STYLE: Final = (
     "button.no{background:#fff;color:#1b1b1b;border-color:#555}"
     "h2{font-size:1.1em;margin:1.6em 0 .3em;border-top:3px solid #14532d;padding-top:.7em}"
     "fieldset{border:0;margin:0;padding:0 0 .5em}legend{display:none}"
+    ".asked legend{display:block;padding:0;font-weight:600}.asked label{padding:.5em 0}"
+    ".asked input{width:auto;margin:0 .6em 0 0;transform:scale(1.3)}"
     "summary{padding:.6em 0;font-weight:bold;cursor:pointer}"
     ".line,.fault,.word{overflow-wrap:anywhere}"
     ".fault{color:#9b1c1c;font-weight:bold;margin-top:.2em}"
