@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - click reads the type
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -21,13 +21,11 @@ from sheaf_node.cli.list_words import (
 )
 from sheaf_node.cli.needs_standing import keep_standing, standing
 from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable
-from sheaf_node.cli.pools import LINE_HEAD, line_cells
+from sheaf_node.cli.pools import LINE_HEAD, SERVICE, line_cells, tell_withdrawn
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_SERVICE: Final = "/api/v1/services/pooled_purchasing"
 
 
 @click.group()
@@ -141,11 +139,8 @@ def show(*, ref: str, as_json: bool, home: Path) -> None:
 @home_option
 def withdraw(*, ref: str, as_json: bool, home: Path) -> None:
     """Take back the line REF, as `list` names it. Pools closed before keep it."""
-    answer = NodeClient(home).post(f"{_SERVICE}/withdraw", b"", {"ref": ref})
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(f"Withdrew {printable(answer['withdrawn'])}.")
+    answer = NodeClient(home).post(f"{SERVICE}/withdraw", b"", {"ref": ref})
+    tell_withdrawn(answer, as_json=as_json)
 
 
 def _preview(
@@ -180,5 +175,5 @@ def _preview(
 
 def _lines(home: Path) -> list[Any]:
     """Return the own lines, which the running node tells."""
-    lines: list[Any] = NodeClient(home).get(f"{_SERVICE}/report")["lines"]
+    lines: list[Any] = NodeClient(home).get(f"{SERVICE}/report")["lines"]
     return lines

@@ -11,13 +11,13 @@ from sheaf_node.cli.amounts import money, quantity, unit_price
 from sheaf_node.cli.client import NodeClient
 from sheaf_node.cli.import_ import keep_draft, publish_list, tell_published
 from sheaf_node.cli.list_words import list_options, list_query, read_list_file
-from sheaf_node.cli.output import home_option, json_option, print_json, print_table, printable, utc
+from sheaf_node.cli.output import home_option, json_option, print_json, print_table, utc
+from sheaf_node.cli.pools import SERVICE, tell_withdrawn
 from sheaf_protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SERVICE: Final = "/api/v1/services/pooled_purchasing"
 _HEAD: Final = ("your offer", "item", "state", "until", "prices from", "won", "goods")
 
 
@@ -106,15 +106,12 @@ def show(*, ref: str, as_json: bool, home: Path) -> None:
 @home_option
 def withdraw(*, ref: str, as_json: bool, home: Path) -> None:
     """Take back the offer REF, as `list` names it. Pools closed before keep it."""
-    answer = NodeClient(home).post(f"{_SERVICE}/withdraw_offer", b"", {"ref": ref})
-    if as_json:
-        print_json(answer)
-    else:
-        click.echo(f"Withdrew {printable(answer['withdrawn'])}.")
+    answer = NodeClient(home).post(f"{SERVICE}/withdraw_offer", b"", {"ref": ref})
+    tell_withdrawn(answer, as_json=as_json)
 
 
 def _offers(home: Path) -> list[Any]:
-    found: list[Any] = NodeClient(home).get(f"{_SERVICE}/offers")["offers"]
+    found: list[Any] = NodeClient(home).get(f"{SERVICE}/offers")["offers"]
     return found
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_SERVICE: Final = "/api/v1/services/pooled_purchasing"
+SERVICE: Final = "/api/v1/services/pooled_purchasing"
 _REASONS: Final[Mapping[str, str]] = {
     "pool.no_demand": "no line for it counted",
     "pool.too_few": "fewer co-ops want it than the pool needs, so nobody is bound",
@@ -66,7 +66,7 @@ def open_(
         "may_close_early": 1 if may_close_early else None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    answer = NodeClient(home).post(f"{_SERVICE}/open_pools", b"", options)
+    answer = NodeClient(home).post(f"{SERVICE}/open_pools", b"", options)
     _print_count("Opened", answer["opened"], answer, as_json=as_json)
 
 
@@ -75,7 +75,7 @@ def open_(
 @home_option
 def close(*, as_json: bool, home: Path) -> None:
     """Close this co-op's pools that may close early; others close by themselves in time."""
-    answer = NodeClient(home).post(f"{_SERVICE}/close_pools", b"")
+    answer = NodeClient(home).post(f"{SERVICE}/close_pools", b"")
     _print_count("Closed", answer["closed"], answer, as_json=as_json)
 
 
@@ -84,7 +84,7 @@ def close(*, as_json: bool, home: Path) -> None:
 @home_option
 def show(*, as_json: bool, home: Path) -> None:
     """Show the pools, what they came to, and what became of this co-op's own lines."""
-    report = NodeClient(home).get(f"{_SERVICE}/report")
+    report = NodeClient(home).get(f"{SERVICE}/report")
     if as_json:
         print_json(report)
         return
@@ -105,7 +105,7 @@ def show(*, as_json: bool, home: Path) -> None:
 @home_option
 def letter(*, ref: str, as_json: bool, home: Path) -> None:
     """Tell what awards gave this co-op's lines, what that saves and how to check it."""
-    answer = NodeClient(home).get(f"{_SERVICE}/letters", {"ref": ref} if ref else {})
+    answer = NodeClient(home).get(f"{SERVICE}/letters", {"ref": ref} if ref else {})
     if as_json:
         print_json(answer)
     elif answer["letters"]:
@@ -120,7 +120,12 @@ def letter(*, ref: str, as_json: bool, home: Path) -> None:
 @home_option
 def withdraw(*, ref: str, as_json: bool, home: Path) -> None:
     """Take back the line REF, as `sheaf pools show` names it. Pools closed before keep it."""
-    answer = NodeClient(home).post(f"{_SERVICE}/withdraw", b"", {"ref": ref})
+    answer = NodeClient(home).post(f"{SERVICE}/withdraw", b"", {"ref": ref})
+    tell_withdrawn(answer, as_json=as_json)
+
+
+def tell_withdrawn(answer: Any, *, as_json: bool) -> None:
+    """Print that a line or an offer was taken back."""
     if as_json:
         print_json(answer)
     else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cmp_to_key
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +86,7 @@ def allocate(
             return Shares(served, left_out, is_whole=True)
         # Not all at once: of two who each want the whole truck one is to have it.
         count = -(-len(unfit) // LEFT_OUT_AT_ONCE)
-        out = {line.id for line in sorted(unfit, key=cmp_to_key(_bends_less_first))[:count]}
+        out = {line.id for line in sorted(unfit, key=cmp_to_key(bends_less_first))[:count]}
         left = [line for line in left if line.id not in out]
         left_out |= out
 
@@ -104,7 +104,7 @@ def _shared(
     parts: list[list[int]] = [[0] * len(sales) for _ in lines]
     for number, sale in enumerate(sales):
         able = [at for at, line in enumerate(lines) if line.rate >= sale.rate and wants[at]]
-        shares = _share([wants[at] for at in able], sale.quantity)
+        shares = in_proportion([wants[at] for at in able], sale.quantity)
         if shares is None:
             return None
         for at, share in zip(able, shares, strict=True):
@@ -124,7 +124,7 @@ def _served(lines: Sequence[Line], sales: Sequence[Sale]) -> list[int] | None:
         for rank in sorted(classes):
             able = [at for at in classes[rank] if lines[at].rate >= sale.rate and left[at]]
             wants = [left[at] for at in able]
-            shares = _share(wants, min(units, sum(wants)))
+            shares = in_proportion(wants, min(units, sum(wants)))
             for at, share in zip(able, shares or (), strict=True):
                 left[at] -= share
                 served[at] += share
@@ -134,8 +134,11 @@ def _served(lines: Sequence[Line], sales: Sequence[Sale]) -> list[int] | None:
     return served
 
 
-def _share(wants: Sequence[int], units: int) -> list[int] | None:
-    """Return units in proportion to wants, the largest remainders first, of equals the first."""
+def in_proportion(wants: Sequence[int], units: int) -> list[int] | None:
+    """Return units in proportion to wants, the largest remainders first, of equals the first.
+
+    None where there are more units than are wanted.
+    """
     total = sum(wants)
     if total <= units:
         return list(wants) if total == units else None
@@ -148,7 +151,23 @@ def _share(wants: Sequence[int], units: int) -> list[int] | None:
     return shares
 
 
-def _bends_less_first(one: Line, other: Line) -> int:
+class Bending(Protocol):
+    """What wants all or nothing between a minimum and its want."""
+
+    @property
+    def id(self) -> EntryId:
+        """Its demand."""
+
+    @property
+    def want(self) -> int:
+        """The most that it takes."""
+
+    @property
+    def minimum(self) -> int:
+        """The least that is of use to it."""
+
+
+def bends_less_first(one: Bending, other: Bending) -> int:
     """Order by minimum per want falling, then want falling, then id falling, without division."""
     here, there = one.minimum * other.want, other.minimum * one.want
     if here != there:

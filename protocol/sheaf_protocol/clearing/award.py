@@ -17,7 +17,7 @@ from msgspec import UNSET
 from sheaf_protocol import merkle
 from sheaf_protocol.clearing.case import in_order, require_rules
 from sheaf_protocol.clearing.certificate import upper_bound
-from sheaf_protocol.clearing.leaves import is_within, part_of, share_out
+from sheaf_protocol.clearing.leaves import can_pay, part_of, share_out
 from sheaf_protocol.clearing.market import MOST_WINNERS, rate_at
 from sheaf_protocol.clearing.rate import MILLION, rate_of
 from sheaf_protocol.codec import encode
@@ -26,7 +26,7 @@ from sheaf_protocol.errors import Fault, RemoteProtocolError
 from sheaf_protocol.limits import MAX_INT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sheaf_protocol.clearing.case import Case
     from sheaf_protocol.clearing.market import Option
@@ -123,7 +123,7 @@ def verify_own(case: Case, award: Award, line: tuple[EntryId, Demand], own: OwnL
         expected = f"{demand.min_quantity} to {demand.quantity} units"
         raise _refused("award.quantity", expected, units)
     landed = sum(part.amount + part.fee + part.carriage for part in leaf.parts)
-    if not is_within(demand, units, landed):
+    if not can_pay(demand, units, landed):
         raise _refused("award.over_max_price", "at most the maximum", landed)
     least = least_share(case, sold, demand)
     if units < least:
@@ -158,9 +158,9 @@ def least_share(case: Case, sold: Sold, demand: Demand) -> int:
     return max(0, demand.quantity - left - sales)
 
 
-def inputs_hash(case: Case) -> Digest:
+def inputs_hash(pool: EntryId, demands: Iterable[EntryId], offers: Iterable[EntryId]) -> Digest:
     """Return the commitment of an award to what it decided on (AWD-2)."""
-    listed = {"demands": sorted(case.demands), "offers": sorted(case.offers), "pool": case.id}
+    listed = {"demands": sorted(demands), "offers": sorted(offers), "pool": pool}
     return digest("award-inputs", encode(listed))
 
 
@@ -176,7 +176,7 @@ def _check_inputs(case: Case, award: Award) -> None:
     coops = len({cid for cid, _ in case.demands.values()})
     if coops < case.pool.k_min:
         raise _refused("award.too_few", f"lines of at least {case.pool.k_min} co-ops", coops)
-    own = inputs_hash(case)
+    own = inputs_hash(case.id, case.demands, case.offers)
     if award.inputs != own:
         raise _refused("award.inputs_hash", f"inputs {short(own)}", short(award.inputs))
 

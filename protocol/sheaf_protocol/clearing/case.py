@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from sheaf_protocol.clearing.allocation import MIX, PRIORITY, Line, Sale
+from sheaf_protocol.clearing.allocation import MIX, PRIORITY, Line
 from sheaf_protocol.clearing.market import SEVERAL_OFFERS, market_of
 from sheaf_protocol.clearing.rate import rate_of
 from sheaf_protocol.errors import Fault, RemoteProtocolError
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import CoopId, EntryId
     from sheaf_protocol.records import Demand, Offer, PoolOpen
 
-RULES: Final = (SEVERAL_OFFERS, (MIX, PRIORITY))
+RATIONS: Final = (MIX, PRIORITY)
+"""How pools of several offers may share out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +59,6 @@ class Case:
             for id_, (cid, demand) in self.demands.items()
         ]
 
-    def sales(self, sold: Sequence[tuple[Option, int]]) -> list[Sale]:
-        """Return what is shared, the dearest first, of equals the lowest offer id."""
-        ordered = in_order(sold)
-        return [Sale(option.rate, quantity) for option, quantity in ordered]
-
     @property
     def is_ranked(self) -> bool:
         """Whether classes are served in turn (CLR-15)."""
@@ -90,7 +86,7 @@ def in_order(sold: Sequence[tuple[Option, int]]) -> list[tuple[Option, int]]:
 
 def require_rules(objective: str, ration: str) -> None:
     """Return if these are rules of this chapter, else raise `award.rule_unknown`."""
-    known, rations = RULES
-    if objective != known or ration not in rations:
-        detail = f"expected {known} with {' or '.join(rations)}, got {objective} with {ration}"
+    if objective != SEVERAL_OFFERS or ration not in RATIONS:
+        known = f"{SEVERAL_OFFERS} with {' or '.join(RATIONS)}"
+        detail = f"expected {known}, got {objective} with {ration}"
         raise RemoteProtocolError("award.rule_unknown", detail, Fault.AUTHOR)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from msgspec import UNSET
-
-from sheaf_protocol.clearing.allocation import Line, allocate
+from sheaf_protocol.clearing.allocation import Line, Sale, allocate
 from sheaf_protocol.clearing.case import in_order
+from sheaf_protocol.clearing.market import carriage_of
 from sheaf_protocol.digest import digest
 from sheaf_protocol.limits import MAX_INT, MAX_ITEMS, SALT_BYTES
-from sheaf_protocol.records import Allotment, Part
+from sheaf_protocol.records import Allotment, Part, half_even
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from sheaf_protocol.digest import EntryId
     from sheaf_protocol.records import Demand, Offer, PoolOpen
 
-MOST_OF_A_LINE: Final = MAX_INT // MAX_ITEMS
-"""Minor units of one line: as many as there can be still sum below 2^53."""
+MAX_LINE_AMOUNT: Final = MAX_INT // MAX_ITEMS
+"""Minor units of one line: a pool of as many lines as fit still sums below 2^53. Without it one
+absurd demand would push the total off the wire and take the whole pool with it."""
 _BPS: Final = 10_000
 
 
@@ -42,13 +42,14 @@ class SharedOut:
 
 def share_out(case: Case, sold: Sequence[tuple[Option, int]]) -> SharedOut:
     """Return who gets how much of what is sold, and what each pays."""
+    ordered = in_order(sold)
+    sales = [Sale(option.rate, quantity) for option, quantity in ordered]
     priced = [
-        (case.offer_ids[option.offer], option.tier, _pricer(case, option))
-        for option, _ in in_order(sold)
+        (case.offer_ids[option.offer], option.tier, _pricer(case, option)) for option, _ in ordered
     ]
     parts: dict[EntryId, list[Part]] = {}
 
-    def can_pay(line: Line, got: Sequence[int]) -> bool:
+    def pays(line: Line, got: Sequence[int]) -> bool:
         mine = [
             _part(offer, tier, units, price)
             for (offer, tier, price), units in zip(priced, got, strict=True)
@@ -56,9 +57,9 @@ def share_out(case: Case, sold: Sequence[tuple[Option, int]]) -> SharedOut:
         ]
         parts[line.id] = mine
         landed = sum([part.amount + part.fee + part.carriage for part in mine])
-        return is_within(case.demands[line.id][1], sum(got), landed)
+        return can_pay(case.demands[line.id][1], sum(got), landed)
 
-    shares = allocate(case.lines, case.sales(sold), can_pay, is_ranked=case.is_ranked)
+    shares = allocate(case.lines, sales, pays, is_ranked=case.is_ranked)
     leaves = [
         Allotment(demand=id_, parts=parts[id_][::-1], salt=open_salt(case.id, id_))
         for id_ in shares.parts
@@ -66,10 +67,14 @@ def share_out(case: Case, sold: Sequence[tuple[Option, int]]) -> SharedOut:
     return SharedOut(leaves, shares.left_out, shares.is_whole)
 
 
-def is_within(demand: Demand, quantity: int, landed: int) -> bool:
-    """Return whether a landed amount is within the maximum for this quantity (AWD-1)."""
+def can_pay(demand: Demand, quantity: int, landed: int) -> bool:
+    """Return whether a landed amount is within the maximum for this quantity (AWD-1).
+
+    The comparison is a product on both sides: a quotient would let rounding pass a line that is
+    half a cent above what its buyer signed.
+    """
     maximum = demand.max_price
-    return landed * maximum.base <= maximum.amount * quantity and landed <= MOST_OF_A_LINE
+    return landed * maximum.base <= maximum.amount * quantity and landed <= MAX_LINE_AMOUNT
 
 
 def part_of(pool: PoolOpen, id_: EntryId, offer: Offer, tier: int, quantity: int) -> Part:
@@ -92,21 +97,11 @@ def _pricer(case: Case, option: Option) -> Callable[[int], tuple[int, int, int]]
 def _terms(pool: PoolOpen, offer: Offer, tier: int) -> Callable[[int], tuple[int, int, int]]:
     """Return what turns a quantity into goods, fee and carriage, each rounded half to even once."""
     rate, base, fee_bps = offer.tiers[tier].amount, offer.base, pool.fee_bps
-    carried = 0
-    if offer.carriage is not UNSET:
-        carried = next((r.amount for r in offer.carriage if r.zone == pool.zone), 0)
+    carried = carriage_of(pool, offer)
 
     def price(quantity: int) -> tuple[int, int, int]:
-        goods = _half_even(rate * quantity, base)
-        fee = _half_even(goods * fee_bps, _BPS) if fee_bps else 0
-        return goods, fee, _half_even(carried * quantity, base) if carried else 0
+        goods = half_even(rate * quantity, base)
+        fee = half_even(goods * fee_bps, _BPS) if fee_bps else 0
+        return goods, fee, half_even(carried * quantity, base) if carried else 0
 
     return price
-
-
-def _half_even(numerator: int, denominator: int) -> int:
-    if denominator == 1:
-        return numerator
-    whole, rest = divmod(numerator, denominator)
-    twice = 2 * rest
-    return whole + (twice > denominator or (twice == denominator and whole & 1))

@@ -106,10 +106,11 @@ def _options(pool: PoolOpen, index: int, offer: Offer) -> Iterable[Option]:
 def rate_at(pool: PoolOpen, offer: Offer, tier: int) -> int:
     """Return what one unit of a tier costs at the door of the pool's zone."""
     price = offer.tiers[tier].amount
-    return landed_rate(price, _carriage(pool, offer), offer.base, pool.fee_bps)
+    return landed_rate(price, carriage_of(pool, offer), offer.base, pool.fee_bps)
 
 
-def _carriage(pool: PoolOpen, offer: Offer) -> int:
+def carriage_of(pool: PoolOpen, offer: Offer) -> int:
+    """Return what an offer asks for carriage of its base into the pool's zone."""
     rates = () if offer.carriage is UNSET else offer.carriage
     return next((rate.amount for rate in rates if rate.zone == pool.zone), 0)
 

@@ -47,7 +47,7 @@ from sheaf_protocol.records.recovery import (
 from sheaf_protocol.records.registry import KINDS, PRIVATE, Record, decode_record, kind_of
 from sheaf_protocol.records.seat import BY_LINK, BY_LIST, Seat
 from sheaf_protocol.records.transport import TransportRequest, Visit
-from sheaf_protocol.records.values import Item, Place, Price, Vector, Window, line_amount
+from sheaf_protocol.records.values import Item, Place, Price, Vector, Window, half_even, line_amount
 from sheaf_protocol.records.verdict import OK, Verdict
 
 __all__ = [
@@ -112,6 +112,7 @@ __all__ = [
     "WriterPromise",
     "WriterSucceed",
     "decode_record",
+    "half_even",
     "kind_of",
     "line_amount",
 ]

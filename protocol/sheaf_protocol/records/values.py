@@ -103,6 +103,13 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True):
 
 def line_amount(price: Price, quantity: int) -> int:
     """Return the minor units of a quantity at a price, rounded half to even once (VAL-4)."""
-    whole, rest = divmod(price.amount * quantity, price.base)
+    return half_even(price.amount * quantity, price.base)
+
+
+def half_even(numerator: int, denominator: int) -> int:
+    """Return the quotient of two integers, numerator >= 0, rounded half to even."""
+    if denominator == 1:
+        return numerator
+    whole, rest = divmod(numerator, denominator)
     twice = 2 * rest
-    return whole + (twice > price.base or (twice == price.base and whole % 2 == 1))
+    return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sheaf_protocol.clearing import can_pay
 from sheaf_protocol.records import line_amount
-from sheaf_services.pooled_purchasing.landed import can_pay, capacity_of, terms_of
+from sheaf_services.pooled_purchasing.landed import capacity_of, terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,18 +20,17 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from sheaf_protocol import merkle
+from sheaf_protocol.clearing import can_pay, inputs_hash, open_salt
 from sheaf_protocol.codec import encode
-from sheaf_protocol.digest import EntryId, digest
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.limits import SALT_BYTES
 from sheaf_protocol.records import Allocation, Award, AwardLine, TierBound, line_amount
-from sheaf_services.pooled_purchasing.inputs import inputs_hash
-from sheaf_services.pooled_purchasing.landed import can_pay, capacity_of, terms_of
+from sheaf_services.pooled_purchasing.landed import capacity_of, terms_of
 from sheaf_services.pooled_purchasing.ration import PROPORTIONAL, Want, ration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sheaf_protocol.digest import EntryId
     from sheaf_protocol.records import Demand, Offer, PoolOpen
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.landed import Landed, Terms
@@ -98,11 +97,6 @@ def require_rules(objective: str, ration_rule: str) -> None:
     for rule, known in ((objective, SINGLE_OFFER), (ration_rule, PROPORTIONAL)):
         if rule != known:
             raise Refusal("award.rule_unknown", f"expected the rule {known}, got {rule}")
-
-
-def open_salt(pool: EntryId, demand: EntryId) -> bytes:
-    """Return the salt of a leaf in an `open` pool: derived, so that anyone can make the leaf."""
-    return digest("open-salt", pool, demand)[:SALT_BYTES]
 
 
 def nothing_to_decide(inputs: Inputs) -> Lapse | None:

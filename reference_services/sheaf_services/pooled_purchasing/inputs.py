@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
 from msgspec import UNSET, UnsetType
 
-from sheaf_protocol.clearing import SEVERAL_OFFERS
-from sheaf_protocol.codec import encode
-from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId, digest
+from sheaf_protocol.clearing import MAX_LINE_AMOUNT, SEVERAL_OFFERS
+from sheaf_protocol.digest import CoopId, Digest, EntryId, WriterId
 from sheaf_protocol.limits import MAX_ITEMS
 from sheaf_protocol.lineage import alone
 from sheaf_protocol.records import (
@@ -30,7 +29,7 @@ from sheaf_protocol.records import (
     Withdrawal,
     line_amount,
 )
-from sheaf_services.pooled_purchasing.landed import MAX_LINE_AMOUNT, carriage_to
+from sheaf_services.pooled_purchasing.landed import carriage_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -279,12 +278,6 @@ def matches_offer(pool: PoolOpen, offer: Offer) -> bool:
 def has_terms(offer: Offer) -> bool:
     """Return whether an offer has terms that the rule of one offer does not look at."""
     return offer.pack is not UNSET or offer.min_quantity is not UNSET
-
-
-def inputs_hash(pool: EntryId, demands: Iterable[EntryId], offers: Iterable[EntryId]) -> Digest:
-    """Return the commitment of an award to what it decided on (AWD-2)."""
-    listed = {"demands": sorted(demands), "offers": sorted(offers), "pool": pool}
-    return digest("award-inputs", encode(listed))
 
 
 def make_cut(

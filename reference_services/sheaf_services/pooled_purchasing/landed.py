@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from sheaf_protocol.limits import MAX_INT, MAX_ITEMS
-from sheaf_protocol.records import Price, line_amount
+from sheaf_protocol.records import Price, half_even, line_amount
 
 if TYPE_CHECKING:
-    from sheaf_protocol.records import Demand, Offer
-
-MAX_LINE_AMOUNT: Final = MAX_INT // MAX_ITEMS
-"""Minor units of one line: a pool of as many lines as fit still sums below 2^53. Without it one
-absurd demand would push the total off the wire and take the whole pool with it."""
+    from sheaf_protocol.records import Offer
 
 MAX_POOL_QUANTITY: Final = 10**12
 """Units of one award; the ceiling of a quantity on the wire."""
@@ -54,13 +49,6 @@ class Terms:
         return Landed(goods, fee, line_amount(self.carriage, quantity))
 
 
-def half_even(numerator: int, denominator: int) -> int:
-    """Return the quotient of two integers, numerator >= 0, rounded half to even."""
-    whole, rest = divmod(numerator, denominator)
-    twice = 2 * rest
-    return whole + (twice > denominator or (twice == denominator and whole % 2 == 1))
-
-
 def carriage_to(offer: Offer, zone: str) -> Price | None:
     """Return the carriage rate into a zone, or None where the offer does not deliver there.
 
@@ -80,17 +68,6 @@ def terms_of(offer: Offer, zone: str, fee_bps: int) -> list[Terms]:
     if carriage is None:
         return []
     return [Terms(offer.price(tier), fee_bps, carriage) for tier in range(len(offer.tiers))]
-
-
-def can_pay(demand: Demand, quantity: int, landed: int) -> bool:
-    """Return whether a landed amount is within the maximum for this quantity.
-
-    The comparison is a product on both sides: a quotient would let rounding pass a line that is
-    half a cent above what its buyer signed.
-    """
-    maximum = demand.max_price
-    is_within = landed * maximum.base <= maximum.amount * quantity
-    return is_within and landed <= MAX_LINE_AMOUNT
 
 
 def capacity_of(offer: Offer) -> int:

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET, structs
 
 from sheaf_protocol import merkle
-from sheaf_protocol.clearing import landed_rate, rate_of, verify_full
+from sheaf_protocol.clearing import rate_at, rate_of
 from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import line_amount
 from sheaf_services.pooled_purchasing.alone import alone
-from sheaf_services.pooled_purchasing.clearing.judging import case_of, is_cleared
-from sheaf_services.pooled_purchasing.landed import terms_of
+from sheaf_services.pooled_purchasing.clearing.judging import by_line, leaves_of
 from sheaf_services.pooled_purchasing.lists.measure import minor_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sheaf_protocol.digest import CoopId, Digest, EntryId
-    from sheaf_protocol.records import Allocation, Allotment, Award, Demand
+    from sheaf_protocol.records import Allocation, Award, Demand
     from sheaf_services.pooled_purchasing.inputs import Inputs, Seen
     from sheaf_services.pooled_purchasing.ledger import Ledger
 
@@ -39,12 +38,30 @@ price awarded; or its part would have been below its minimum, or above its maxim
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Tree:
-    """The leaves of an award, encoded and hashed, and where each line's is among them."""
+class _Decided:
+    """A pool with its award, and what all its letters rest on."""
 
+    inputs: Inputs
+    award: Seen[Award]
+    able: Mapping[EntryId, int]
+    """What each demand wants that can pay the cheapest price awarded."""
     places: Mapping[EntryId, int]
+    """Where the leaf of each line is among all."""
     bodies: Sequence[bytes]
     hashes: Sequence[Digest]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One line, and its parts."""
+
+    pool: _Decided
+    line: Seen[Demand]
+    got: Sequence[Allocation]
+
+    @property
+    def units(self) -> int:
+        return sum(part.quantity for part in self.got)
 
 
 def letters(
@@ -54,44 +71,42 @@ def letters(
     for pool, award, inputs in ledger.awarded():
         own = [seen for seen in inputs.demands if seen.cid == cid and ref in {"", seen.record.ref}]
         if own:
-            leaves = ledger.leaves(pool)
-            tree = _tree(inputs, award.record, leaves)
+            parts = by_line(ledger.leaves(pool))
+            decided = _decided(inputs, award, parts)
             for seen in own:
-                got = [leaf for leaf in leaves if leaf.demand == seen.id]
-                yield _letter(_Case(inputs, award, seen, got, tree), name_of)
+                yield _letter(_Case(decided, seen, parts.get(seen.id, ())), name_of)
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    inputs: Inputs
-    award: Seen[Award]
-    line: Seen[Demand]
-    got: Sequence[Allocation]
-    tree: _Tree
-
-    @property
-    def units(self) -> int:
-        return sum(part.quantity for part in self.got)
-
-    @property
-    def able(self) -> Sequence[Seen[Demand]]:
-        """The demands that can pay the cheapest price awarded, for a unit of it."""
-        least = min(_unit_rate(self.inputs, line.offer, line.tier) for line in self.lines)
-        return [each for each in self.inputs.demands if rate_of(each.record.max_price) >= least]
-
-    @property
-    def lines(self) -> Sequence[Any]:
-        return self.award.record.lines
+def _decided(
+    inputs: Inputs, award: Seen[Award], parts: Mapping[EntryId, Sequence[Allocation]]
+) -> _Decided:
+    pool = inputs.pool.record
+    offers = {seen.id: seen.record for seen in inputs.offers}
+    least = min(rate_at(pool, offers[line.offer], line.tier) for line in award.record.lines)
+    bodies = [encode(leaf) for leaf in leaves_of(inputs, parts)]
+    return _Decided(
+        inputs=inputs,
+        award=award,
+        able={
+            seen.id: seen.record.quantity
+            for seen in inputs.demands
+            if rate_of(seen.record.max_price) >= least
+        },
+        places={id_: index for index, id_ in enumerate(parts)},
+        bodies=bodies,
+        hashes=[merkle.leaf_hash(body) for body in bodies],
+    )
 
 
 def _letter(case: _Case, name_of: Callable[[CoopId], str]) -> dict[str, Any]:
-    demand, opening = case.line.record, case.inputs.pool
+    demand, inputs, award = case.line.record, case.pool.inputs, case.pool.award.record
+    opening = inputs.pool
     reference = opening.record.reference
     paid = sum(part.amount + part.fee + part.carriage for part in case.got)
     quantity = case.units or demand.quantity
     by_itself = alone(
         structs.replace(demand, min_quantity=1, quantity=quantity),
-        case.inputs.offers,
+        inputs.offers,
         opening.record,
     )
     baseline = None if by_itself is None else by_itself.landed.total
@@ -107,9 +122,9 @@ def _letter(case: _Case, name_of: Callable[[CoopId], str]) -> dict[str, Any]:
         "wanted": demand.quantity,
         "got": case.units,
         "why": _why(case),
-        "sold": case.award.record.quantity,
-        "able": sum(each.record.quantity for each in case.able),
-        "coops": len({each.cid for each in case.inputs.demands}),
+        "sold": award.quantity,
+        "able": sum(case.pool.able.values()),
+        "coops": len({each.cid for each in inputs.demands}),
         "parts": [_part(case, part, name_of) for part in case.got],
         "goods_minor": sum(part.amount for part in case.got),
         "fee_minor": sum(part.fee for part in case.got),
@@ -118,7 +133,7 @@ def _letter(case: _Case, name_of: Callable[[CoopId], str]) -> dict[str, Any]:
         "alone_minor": baseline,
         "list_minor": line_amount(reference, quantity),
         "saving_minor": _saving(case, baseline, paid),
-        "gap_millionths": 0 if case.award.record.gap is UNSET else case.award.record.gap,
+        "gap_millionths": 0 if award.gap is UNSET else award.gap,
         "check": _check(case),
     }
 
@@ -127,7 +142,7 @@ def _saving(case: _Case, baseline: int | None, paid: int) -> int:
     """Return what the pool saves on what was got; against the list price where none sells alone."""
     if not case.got:
         return 0
-    reference = case.inputs.pool.record.reference
+    reference = case.pool.inputs.pool.record.reference
     return (line_amount(reference, case.units) if baseline is None else baseline) - paid
 
 
@@ -136,11 +151,11 @@ def _why(case: _Case) -> str:
         return WHOLE
     if case.units:
         return SHARED
-    return LEFT_OUT if any(each.id == case.line.id for each in case.able) else TOO_DEAR
+    return LEFT_OUT if case.line.id in case.pool.able else TOO_DEAR
 
 
 def _part(case: _Case, part: Allocation, name_of: Callable[[CoopId], str]) -> dict[str, Any]:
-    offer = next(seen for seen in case.inputs.offers if seen.id == part.offer)
+    offer = next(seen for seen in case.pool.inputs.offers if seen.id == part.offer)
     price = offer.record.price(part.tier)
     return {
         "supplier": name_of(offer.cid),
@@ -155,30 +170,16 @@ def _part(case: _Case, part: Allocation, name_of: Callable[[CoopId], str]) -> di
 
 def _check(case: _Case) -> dict[str, Any]:
     """Return what somebody else needs to check the line: the award, the leaf and its path."""
-    index = case.tree.places.get(case.line.id)
+    pool, index = case.pool, case.pool.places.get(case.line.id)
+    path = [] if index is None else merkle.path_among(pool.hashes, index)
     return {
-        "award": case.award.id.hex(),
-        "root": case.award.record.root.hex(),
-        "leaves": case.award.record.leaves,
-        "leaf": "" if index is None else case.tree.bodies[index].hex(),
+        "award": pool.award.id.hex(),
+        "root": pool.award.record.root.hex(),
+        "leaves": pool.award.record.leaves,
+        "leaf": "" if index is None else pool.bodies[index].hex(),
         "index": index,
-        "path": []
-        if index is None
-        else [each.hex() for each in merkle.path_among(case.tree.hashes, index)],
+        "path": [each.hex() for each in path],
     }
-
-
-def _tree(inputs: Inputs, award: Award, allocations: Sequence[Allocation]) -> _Tree:
-    """Return the leaves under the root of a right award: one for each line that got something."""
-    leaves: Sequence[Allotment | Allocation] = allocations
-    if is_cleared(inputs):
-        leaves = verify_full(case_of(inputs), award)
-    bodies = [encode(leaf) for leaf in leaves]
-    return _Tree(
-        places={leaf.demand: index for index, leaf in enumerate(leaves)},
-        bodies=bodies,
-        hashes=[merkle.leaf_hash(body) for body in bodies],
-    )
 
 
 def require_any(found: Sequence[dict[str, Any]], ref: str) -> None:
@@ -186,12 +187,3 @@ def require_any(found: Sequence[dict[str, Any]], ref: str) -> None:
     if ref and not found:
         detail = f"expected the reference of an own line that an award decided on, got {ref!r}"
         raise Refusal("demand.unknown", detail)
-
-
-def _unit_rate(inputs: Inputs, offer_id: bytes, tier: int) -> int:
-    """Return what a unit of an offer's tier costs at the door, in millionths of a minor unit."""
-    pool = inputs.pool.record
-    offer = next(seen.record for seen in inputs.offers if seen.id == offer_id)
-    terms = terms_of(offer, pool.zone, pool.fee_bps)[tier]
-    price = terms.price
-    return landed_rate(price.amount, terms.carriage.amount, price.base, pool.fee_bps)

@@ -34,25 +34,20 @@ NO_AWARD: Final = "order.no_award"
 
 def orders_of(ledger: Ledger, drop: Place | UnsetType) -> Iterator[tuple[Order, EntryId, CoopId]]:
     """Yield the orders that this writer owes, with the award and supplier of each."""
-    ordered = {
-        (line.demand, seen.record.offer)
-        for seen in ledger.orders.values()
-        if ledger.is_own(seen)
-        for line in seen.record.lines
-    }
-    elsewhere: dict[EntryId, EntryId] = {
-        line.demand: seen.record.award
-        for seen in ledger.orders.values()
-        if ledger.is_own(seen)
-        for line in seen.record.lines
-    }
+    ordered: set[tuple[EntryId, EntryId]] = set()
+    award_of: dict[EntryId, EntryId] = {}
+    for seen in ledger.orders.values():
+        if ledger.is_own(seen):
+            ordered.update((line.demand, seen.record.offer) for line in seen.record.lines)
+            award_of.update((line.demand, seen.record.award) for line in seen.record.lines)
     for pool, award, inputs in ledger.awarded():
         own = {seen.id for seen in inputs.demands if ledger.is_own(seen)}
         by_offer: defaultdict[EntryId, list[Allocation]] = defaultdict(list)
         for leaf in ledger.leaves(pool):
+            if leaf.demand not in own or (leaf.demand, leaf.offer) in ordered:
+                continue
             # Another coordinator's award may have had the same line: the first one ordered stands.
-            is_free = elsewhere.setdefault(leaf.demand, award.id) == award.id
-            if leaf.demand in own and is_free and (leaf.demand, leaf.offer) not in ordered:
+            if award_of.setdefault(leaf.demand, award.id) == award.id:
                 by_offer[leaf.offer].append(leaf)
         for leaves in by_offer.values():
             for first in range(0, len(leaves), MAX_LINES):
@@ -124,7 +119,7 @@ class _Desk:
         """Accept an order of exactly what its author was allocated from an offer of ours, once."""
         order = seen.record
         asked = [(line.demand, order.offer) for line in order.lines]
-        if not self._is_allocated(seen):
+        if not self._is_allocated(seen, asked):
             return _refused(seen, MISMATCH)
         if len(set(asked)) < len(asked) or sold.intersection(asked):
             return _refused(seen, TWICE)
@@ -133,14 +128,13 @@ class _Desk:
         weight = _weight_g(offer, sum(line.quantity for line in order.lines))
         return OrderResponse(code="AP", order=seen.id, ship_from=self.ship_from, weight_g=weight)
 
-    def _is_allocated(self, seen: Seen[Order]) -> bool:
+    def _is_allocated(self, seen: Seen[Order], asked: Sequence[tuple[EntryId, EntryId]]) -> bool:
         """Return whether an order is what its author's own node would make of these lines.
 
         That its supplier is us is settled, so the offer is ours where the two orders are equal.
         """
         order = seen.record
         authors = {demand.id: demand.cid for demand in self.inputs.demands}
-        asked = [(line.demand, order.offer) for line in order.lines]
         got = [self.leaves[each] for each in asked if each in self.leaves]
         if len(got) < len(order.lines) or any(authors[a.demand] != seen.cid for a in got):
             return False

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import TYPE_CHECKING, Final
 
+from sheaf_protocol.clearing import bends_less_first, in_proportion
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -62,16 +64,11 @@ def ration(
 
 def share(wants: Sequence[Want], capacity: int) -> dict[EntryId, int]:
     """Return the parts after steps 1 to 3: they sum to the capacity, or to all wants kept."""
-    kept = _kept(wants, capacity)
-    total = sum(line.want for line in kept)
-    if total <= capacity:
+    kept = sorted(_kept(wants, capacity), key=lambda line: line.id)
+    parts = in_proportion([line.want for line in kept], capacity)
+    if parts is None:  # more than all of them want
         return {line.id: line.want for line in kept}
-    parts = {line.id: capacity * line.want // total for line in kept}
-    left = capacity - sum(parts.values())
-    by_remainder = sorted(kept, key=lambda line: (-(capacity * line.want % total), line.id))
-    for line in by_remainder[:left]:
-        parts[line.id] += 1
-    return parts
+    return {line.id: part for line, part in zip(kept, parts, strict=True)}
 
 
 def _kept(wants: Sequence[Want], capacity: int) -> list[Want]:
@@ -83,7 +80,7 @@ def _kept(wants: Sequence[Want], capacity: int) -> list[Want]:
     total = sum(line.want for line in wants)
     if all(capacity * line.want >= line.minimum * total for line in wants):
         return list(wants)
-    lines = sorted(wants, key=cmp_to_key(_bends_less_first))
+    lines = sorted(wants, key=cmp_to_key(bends_less_first))
     first = 0
     while first < len(lines) and total > capacity:
         line = lines[first]
@@ -92,16 +89,6 @@ def _kept(wants: Sequence[Want], capacity: int) -> list[Want]:
         total -= line.want
         first += 1
     return lines[first:]
-
-
-def _bends_less_first(one: Want, other: Want) -> int:
-    """Order by minimum per want falling, then want falling, then id falling, without division."""
-    here, there = one.minimum * other.want, other.minimum * one.want
-    if here != there:
-        return -1 if here > there else 1
-    if one.want != other.want:
-        return -1 if one.want > other.want else 1
-    return -1 if one.id > other.id else 1
 
 
 def _unable(

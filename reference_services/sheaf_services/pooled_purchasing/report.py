@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -11,6 +11,7 @@ from sheaf_protocol.codec import encode
 from sheaf_protocol.errors import Refusal
 from sheaf_protocol.records import Award, PoolLapse, line_amount
 from sheaf_services.pooled_purchasing.alone import alone
+from sheaf_services.pooled_purchasing.clearing.judging import by_line
 from sheaf_services.pooled_purchasing.lists.measure import minor_digits
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def report(
         decided = ledger.decided(pool)
         if inputs is None or decided is None:
             continue
-        served: defaultdict[EntryId, list[Allocation]] = defaultdict(list)
-        for leaf in ledger.leaves(pool):
-            served[leaf.demand].append(leaf)
+        served = by_line(ledger.leaves(pool))
         for seen in inputs.demands:
             if seen.cid == cid:
                 got = served.get(seen.id, [])

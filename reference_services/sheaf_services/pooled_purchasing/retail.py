@@ -25,9 +25,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.records import Demand, Item, Offer, PoolOpen, Price, Tier
+from sheaf_protocol.records import Demand, Item, Offer, PoolOpen, Price, Tier, half_even
 from sheaf_services.pooled_purchasing.evaluate import SINGLE_OFFER
-from sheaf_services.pooled_purchasing.landed import half_even
 from sheaf_services.pooled_purchasing.lists.list_file import read_rows
 from sheaf_services.pooled_purchasing.lists.table import Layout, Row
 from sheaf_services.pooled_purchasing.ration import PROPORTIONAL

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from sheaf_services.pooled_purchasing.opening import openings
+from sheaf_services.pooled_purchasing.opening import Market, openings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
     from sheaf_node.plugins import ServiceContext
     from sheaf_protocol.digest import CoopId
@@ -58,7 +58,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def due(ledger: Ledger, context: ServiceContext, rule: Rule) -> Iterator[PoolOpen]:
     """Yield the pools that are to be opened now."""
-    for zone, markets in _wanted(ledger, context, rule.coops).items():
+    for zone, markets in _wanted(ledger, rule.coops).items():
         found = openings(ledger, context, {**rule.options, "zone": zone})
         yield from (
             opening
@@ -67,22 +67,14 @@ def due(ledger: Ledger, context: ServiceContext, rule: Rule) -> Iterator[PoolOpe
         )
 
 
-def _wanted(
-    ledger: Ledger, context: ServiceContext, coops: int
-) -> dict[str, set[tuple[tuple[str, str, int], str]]]:
+def _wanted(ledger: Ledger, coops: int) -> Mapping[str, set[Market]]:
     """Return by zone the items and currencies that enough co-ops want and no pool of ours holds."""
-    asking: defaultdict[tuple[str, tuple[str, str, int], str], set[CoopId]] = defaultdict(set)
+    asking: defaultdict[tuple[str, Market], set[CoopId]] = defaultdict(set)
     for seen in ledger.free():
         demand = seen.record
-        asking[demand.zone, demand.item.key, demand.max_price.currency].add(seen.cid)
-    found: defaultdict[str, set[tuple[tuple[str, str, int], str]]] = defaultdict(set)
-    for (zone, key, currency), cids in _ordered(asking.items()):
-        if len(cids) >= coops:
-            found[zone].add((key, currency))
+        asking[demand.zone, (demand.item.key, demand.max_price.currency)].add(seen.cid)
+    found: defaultdict[str, set[Market]] = defaultdict(set)
+    for zone, market in sorted(asking):
+        if len(asking[zone, market]) >= coops:
+            found[zone].add(market)
     return found
-
-
-def _ordered(
-    items: Iterable[tuple[tuple[str, tuple[str, str, int], str], set[CoopId]]],
-) -> list[tuple[tuple[str, tuple[str, str, int], str], set[CoopId]]]:
-    return sorted(items, key=lambda item: item[0])

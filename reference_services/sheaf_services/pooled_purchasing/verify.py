@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from sheaf_protocol.clearing import verify_full
+from sheaf_protocol.clearing import inputs_hash, verify_full
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import short
 from sheaf_protocol.errors import Refusal
@@ -26,7 +26,6 @@ from sheaf_services.pooled_purchasing.inclusion import (
     prove_allocation,
     verify_allocation,
 )
-from sheaf_services.pooled_purchasing.inputs import inputs_hash
 from sheaf_services.pooled_purchasing.listing import (
     AWARD,
     require_cut,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sheaf_protocol.clearing import inputs_hash
 from sheaf_protocol.codec import encode
 from sheaf_protocol.digest import EntryId, WriterId
 from sheaf_protocol.log import Head
 from sheaf_protocol.records import Item, LogCut, PoolClose, Verdict, Window
 from sheaf_services.pooled_purchasing import inputs as module
-from sheaf_services.pooled_purchasing.inputs import MAX_CUT, Book, inputs_hash, make_cut
+from sheaf_services.pooled_purchasing.inputs import MAX_CUT, Book, make_cut
 
 OTHER_ITEM = Item(code="hay", name="Hay", scale=0, unit="XBG")
 

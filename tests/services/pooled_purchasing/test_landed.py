@@ -8,15 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sheaf_services.pooled_purchasing.landed import (
-    MAX_LINE_AMOUNT,
-    Terms,
-    can_pay,
-    capacity_of,
-    carriage_to,
-    half_even,
-    terms_of,
-)
+from sheaf_protocol.clearing import MAX_LINE_AMOUNT, can_pay
+from sheaf_protocol.records import half_even
+from sheaf_services.pooled_purchasing.landed import Terms, capacity_of, carriage_to, terms_of
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def _draft(
         branches=list(solved.tree),
         close=close,
         gap=min(solved.bound - gained, MAX_INT),
-        inputs=inputs_hash(case),
+        inputs=inputs_hash(case.id, case.demands, case.offers),
         leaves=len(leaves),
         lines=[_line(case, option, leaves) for option, _ in sorted(sold, key=_by_offer)],
         objective=case.pool.objective,

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from sheaf_protocol.clearing import MIX, PRIORITY, SEVERAL_OFFERS, Case, verify_full
+from sheaf_protocol.clearing import RATIONS, SEVERAL_OFFERS, Case, verify_full
 from sheaf_protocol.errors import Refusal
-from sheaf_protocol.records import Allocation
+from sheaf_protocol.records import Allocation, Allotment, Part
 from sheaf_services.pooled_purchasing.evaluate import Lapse, nothing_to_decide
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sheaf_protocol.digest import EntryId
     from sheaf_protocol.records import Award
     from sheaf_services.pooled_purchasing.inputs import Inputs
-
-RATIONS = (MIX, PRIORITY)
 
 
 def case_of(inputs: Inputs) -> Case:
@@ -56,6 +57,40 @@ def allocations_of(inputs: Inputs, award: Award) -> tuple[Allocation, ...]:
         )
         for leaf in verify_full(case_of(inputs), award)
         for part in leaf.parts
+    )
+
+
+def by_line(allocations: Sequence[Allocation]) -> dict[EntryId, list[Allocation]]:
+    """Return the parts of each line that got any, in their order."""
+    found: dict[EntryId, list[Allocation]] = {}
+    for part in allocations:
+        found.setdefault(part.demand, []).append(part)
+    return found
+
+
+def leaves_of(
+    inputs: Inputs, parts: Mapping[EntryId, Sequence[Allocation]]
+) -> list[Allocation | Allotment]:
+    """Return the leaves under an award's root, from the parts of lines that it was found right by.
+
+    Under a rule of one offer a part is a leaf; else those of one line are.
+    """
+    if not is_cleared(inputs):
+        return [part for got in parts.values() for part in got]
+    return [
+        Allotment(demand=id_, parts=[_part(part) for part in got], salt=got[0].salt)
+        for id_, got in parts.items()
+    ]
+
+
+def _part(part: Allocation) -> Part:
+    return Part(
+        amount=part.amount,
+        carriage=part.carriage,
+        fee=part.fee,
+        offer=part.offer,
+        quantity=part.quantity,
+        tier=part.tier,
     )
 
 
